@@ -13,7 +13,6 @@
  *
  * Every mistake is marked BUG and is one that servers have had. Nothing here may be copied into a program that is to be used.
  */
-#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
