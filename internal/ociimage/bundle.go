@@ -47,8 +47,7 @@ func (b Bundle) Edit(change func(*specs.Spec)) error {
 	return nil
 }
 
-// HostNetwork is a change for Edit: the container uses the host's network. It loses the mounts that need a network namespace
-// of its own.
+// HostNetwork is a change for Edit: the container uses the host's network.
 func HostNetwork(s *specs.Spec) {
 	s.Linux.Namespaces = slices.DeleteFunc(s.Linux.Namespaces, func(n specs.LinuxNamespace) bool {
 		return n.Type == specs.NetworkNamespace

@@ -1,7 +1,6 @@
 package attacks
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -87,63 +86,18 @@ func (s *server) monitored(t *testing.T, how target.How, program []string) []str
 
 func (s *server) logs() string { return filepath.Join(s.dir, "logs") }
 
-// aim reads the addresses of the process to attack.
+// aim reads the addresses of the process to attack: the leader, where the server is monitored.
 func (s *server) aim(t *testing.T) *exploit.Target {
 	t.Helper()
-	aimed, err := exploit.ReadTarget(findLeader(t, s), s.program)
+	leader, err := exploit.FindServer(s.address, s.program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	aimed, err := exploit.ReadTarget(leader, s.program)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return aimed
-}
-
-// findLeader is the process that runs the program and holds the listening socket: the server itself when it runs natively,
-// the leader when it is monitored, since a follower holds no socket.
-func findLeader(t *testing.T, s *server) int {
-	t.Helper()
-	socket := "socket:[" + listener(t, s.address) + "]"
-	links, err := filepath.Glob("/proc/[0-9]*/fd/*")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, link := range links {
-		if to, err := os.Readlink(link); err != nil || to != socket {
-			continue
-		}
-		process := filepath.Dir(filepath.Dir(link))
-		maps, err := os.ReadFile(filepath.Join(process, "maps"))
-		if err != nil || !bytes.Contains(maps, []byte("/"+filepath.Base(s.program)+"\n")) {
-			continue
-		}
-		pid, err := strconv.Atoi(filepath.Base(process))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return pid
-	}
-	t.Fatalf("no process that runs %s holds the socket that listens on %s", s.program, s.address)
-	return 0
-}
-
-// listener is the inode of the socket that listens on address, a host:port of the IPv4 loopback.
-func listener(t *testing.T, address string) string {
-	t.Helper()
-	port, err := strconv.Atoi(strings.TrimPrefix(address, "127.0.0.1:"))
-	if err != nil {
-		t.Fatalf("reading the port of %s: %v", address, err)
-	}
-	table, err := os.ReadFile("/proc/net/tcp")
-	if err != nil {
-		t.Fatal(err)
-	}
-	const local, state, inode, listen = 1, 3, 9, "0A"
-	for _, line := range strings.Split(string(table), "\n") {
-		if f := strings.Fields(line); len(f) > inode && f[local] == fmt.Sprintf("0100007F:%04X", port) && f[state] == listen {
-			return f[inode]
-		}
-	}
-	t.Fatalf("nothing listens on %s", address)
-	return ""
 }
 
 // stop asks the server to end and returns its exit code. A server that ends by itself is one that the attack brought down.

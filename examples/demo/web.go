@@ -1,0 +1,103 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strconv"
+	"strings"
+
+	"github.com/monmod/monmod/internal/ociimage"
+)
+
+const (
+	variants = 2
+	pageSize = 4 << 10
+	pages    = 50 // fetched from the web server
+)
+
+// lighttpdConf starts nothing but the server itself: Debian's own configuration runs shell scripts, which fork.
+const lighttpdConf = `server.document-root = "/srv/www"
+server.bind = "127.0.0.1"
+server.port = env.PORT
+server.modules = ( "mod_indexfile" )
+index-file.names = ( "index.html" )
+mimetype.assign = ( ".html" => "text/html; charset=utf-8" )
+`
+
+func page() string {
+	const head, tail = "<!doctype html>\n<title>monmod</title>\n<p>", "</p>\n"
+	words := strings.Repeat("Every system call of this server was cross-checked. ", pageSize)
+	return head + words[:pageSize-len(head)-len(tail)] + tail
+}
+
+func webImage() ociimage.Image {
+	return ociimage.Image{
+		Name:       "demo-web:1",
+		Packages:   []string{"lighttpd"},
+		Files:      map[string]string{"/etc/web/lighttpd.conf": lighttpdConf, "/srv/www/index.html": page()},
+		Entrypoint: []string{"/usr/sbin/lighttpd", "-D", "-f", "/etc/web/lighttpd.conf"},
+		Env:        []string{"PORT=8080"},
+		User:       "33:33",
+	}
+}
+
+// serve runs Debian's lighttpd as variants, fetches pages and shows what was cross-checked.
+func (d *demo) serve(ctx context.Context) (err error) {
+	say("1. Debian's lighttpd, as %d variants under %s", variants, d.engine.name())
+	port, err := freePort()
+	if err != nil {
+		return err
+	}
+	server, err := d.start(ctx, container{
+		id: "monmod-demo-web", image: webImage(), variants: variants,
+		env: map[string]string{"PORT": strconv.Itoa(port)}, program: "lighttpd", port: port,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, server.stop()) }()
+
+	if err := fetch(ctx, "http://"+server.address()+"/"); err != nil {
+		return err
+	}
+	return d.showCrossChecked(ctx)
+}
+
+// fetch gets the page with curl, many times on one connection, and compares every byte.
+func fetch(ctx context.Context, url string) error {
+	arguments := []string{"--silent", "--show-error", "--fail", "--max-time", "30"}
+	for range pages {
+		arguments = append(arguments, url)
+	}
+	cmd := exec.CommandContext(ctx, "curl", arguments...)
+	var complaint bytes.Buffer
+	cmd.Stderr = &complaint
+	got, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("fetching %s with curl: %w\n%s", url, err, complaint.Bytes())
+	}
+	if string(got) != strings.Repeat(page(), pages) {
+		return fmt.Errorf("fetching %s %d times with curl: %d bytes came, and not those of the page", url, pages, len(got))
+	}
+	tell("curl fetched the page of %d bytes %d times; every byte is right", pageSize, pages)
+	return nil
+}
+
+// showCrossChecked prints what the monitors have cross-checked so far in every group that runs.
+func (d *demo) showCrossChecked(ctx context.Context) error {
+	say("What was cross-checked")
+	out, err := exec.CommandContext(ctx, d.monmod, "ps", "--json").Output()
+	if err != nil {
+		return fmt.Errorf("asking monmod for the groups that run: monmod ps --json: %w", err)
+	}
+	var text bytes.Buffer
+	if err := json.Indent(&text, bytes.TrimSpace(out), "  ", "  "); err != nil {
+		return fmt.Errorf("reading what monmod ps --json printed: %w\n%s", err, out)
+	}
+	tell("%s", text.Bytes())
+	return nil
+}
