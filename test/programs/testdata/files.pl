@@ -1,0 +1,38 @@
+# Files, a local socket pair, pack, sprintf, sort and time.
+use strict;
+use warnings;
+use Digest::SHA qw(sha256_hex);
+use Fcntl qw(:seek :flock);
+use File::Temp qw(tempfile);
+use IO::Select;
+use POSIX qw(strftime floor);
+use Socket;
+
+open my $out, '+>', 'records' or die "records: $!";
+flock $out, LOCK_EX or die "flock: $!";
+print $out pack('NnA10', $_, $_ % 7, "name $_") for 1 .. 3000;
+seek $out, 16 * 100, SEEK_SET;
+read $out, my $record, 16;
+print join(' ', unpack 'NnA10', $record), "\n";
+close $out;
+my ($temp, $name) = tempfile(DIR => '.');
+print $temp "line $_\n" for 1 .. 500;
+close $temp;
+rename $name, 'renamed' or die "rename: $!";
+mkdir 'folder' or die;
+print mkdir('folder') ? 'made' : "not made: $!", "\n";
+chmod 0600, 'renamed';
+utime 1e9, 1e9, 'renamed';
+print strftime('%F %T', gmtime((stat 'renamed')[9])), "\n";
+opendir my $d, '.' or die;
+print join(' ', sort grep { !/^\./ } readdir $d), "\n";
+socketpair my $a, my $b, AF_UNIX, SOCK_STREAM, PF_UNSPEC or die "socketpair: $!";
+syswrite $a, 'hello';
+my $ready = IO::Select->new($b)->can_read(5);
+my $length = sysread $b, my $got, 10;
+print "$ready $length $got\n";
+local $SIG{ALRM} = sub { die "alarm\n" };
+eval { alarm 1; select undef, undef, undef, 20; };
+print "ended by $@";
+print sha256_hex(join ',', map { floor(sqrt $_ * 1000) } 1 .. 5000), "\n";
+exit 3;
