@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+const demoLimit = 2 * time.Minute
+
+var engines = []string{"runc", "docker"}
+
+// tidy gives the demo a temporary folder of its own, short enough for unix sockets, which has to be empty again at the end.
+func tidy(t *testing.T) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "mm-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("TMPDIR", dir)
+	t.Cleanup(func() {
+		left, err := os.ReadDir(dir)
+		if err != nil || len(left) > 0 {
+			t.Errorf("the demo left %v in its folder (%v)", left, err)
+		}
+		if lines := processesOf(t, dir); len(lines) > 0 {
+			t.Errorf("the demo left processes: %q", lines)
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// processesOf lists the command lines that name dir.
+func processesOf(t *testing.T, dir string) []string {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for _, file := range files {
+		if line, err := os.ReadFile(file); err == nil && strings.Contains(string(line), dir) {
+			lines = append(lines, strings.ReplaceAll(string(line), "\x00", " "))
+		}
+	}
+	return lines
+}
+
+// unmonitored is a folder of built files whose runtime is plain runc: what a broken monmod that monitors nothing would be.
+func unmonitored(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	runc, err := exec.LookPath("runc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(runc, filepath.Join(dir, "monmod-runtime")); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{"monmod": "#!/bin/sh\necho '[]'\n", "libmonmod.so": ""} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func TestDemo(t *testing.T) {
+	for _, engine := range engines {
+		t.Run(engine, func(t *testing.T) {
+			tidy(t)
+			ctx, cancel := context.WithTimeout(context.Background(), demoLimit)
+			defer cancel()
+			if err := run(ctx, engine, "../../build"); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+// TestSaysWhenNothingIsStopped makes sure that the demo cannot succeed where nothing is monitored.
+func TestSaysWhenNothingIsStopped(t *testing.T) {
+	for _, engine := range engines {
+		t.Run(engine, func(t *testing.T) {
+			tidy(t)
+			ctx, cancel := context.WithTimeout(context.Background(), demoLimit)
+			defer cancel()
+			err := run(ctx, engine, unmonitored(t))
+			if err == nil || !strings.Contains(err.Error(), "NOT stopped") {
+				t.Fatalf("got %v, want an error that says that the attack was not stopped", err)
+			}
+		})
+	}
+}
+
+// TestInterrupted interrupts the demo at several of its steps; tidy looks for what is left.
+func TestInterrupted(t *testing.T) {
+	build := unmonitored(t)
+	for _, engine := range engines {
+		for _, after := range []time.Duration{100 * time.Millisecond, 500 * time.Millisecond, 900 * time.Millisecond} {
+			t.Run(engine+" "+after.String(), func(t *testing.T) {
+				tidy(t)
+				ctx, cancel := context.WithTimeout(context.Background(), after)
+				defer cancel()
+				if err := run(ctx, engine, build); err == nil {
+					t.Fatal("the demo succeeded although it was interrupted and nothing was monitored")
+				}
+			})
+		}
+	}
+}
+
+func TestNamesAllThatIsMissing(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	err := check("docker", t.TempDir())
+	if err == nil {
+		t.Fatal("nothing is installed and built, and the demo would start")
+	}
+	for _, want := range []string{"monmod-runtime", "make build", "apt-get install lighttpd", "apt-get install docker.io", "apt-get install skopeo"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("the error does not name %q: %v", want, err)
+		}
+	}
+	if _, err := newEngine(context.Background(), "podman", "", ""); err == nil || !strings.Contains(err.Error(), "runc or docker") {
+		t.Errorf("an unknown engine: %v", err)
+	}
+}
