@@ -203,7 +203,10 @@ func values(choices []choice) []string {
 
 // oneOf completes a key that takes one of the choices.
 func oneOf[T any, V ~string](k key[T], choices []choice, field func(*T) *V) key[T] {
-	k.values = "one of " + list(values(choices))
+	k.values = list(values(choices))
+	if strings.Contains(k.values, ",") {
+		k.values = "one of " + k.values
+	}
 	k.show = func(t *T) string { return string(*field(t)) }
 	k.set = func(d *decoder, n *node, t *T) {
 		if !d.is(n, k.values, textNode) {

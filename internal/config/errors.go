@@ -38,7 +38,9 @@ type Error struct {
 	Fix     string
 }
 
-func (e *Error) Error() string { return position(e.File, e.Line) + e.Problem + ": " + e.Fix }
+func (e *Error) Error() string {
+	return position(e.File, e.Line) + short(e.Problem) + ": " + short(e.Fix)
+}
 
 // Unwrap gives the kind.
 func (e *Error) Unwrap() error { return e.Kind }
@@ -98,6 +100,15 @@ func (p Problems) Unwrap() []error { return p }
 
 // maxProblems is how many a person is shown at once.
 const maxProblems = 20
+
+// short keeps a hostile file from filling the reader's screen.
+func short(s string) string {
+	const most = 400
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
+}
 
 // list renders alternatives as they stand in error texts.
 func list(words []string) string { return strings.Join(words, ", ") }

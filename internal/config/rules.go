@@ -39,7 +39,7 @@ var ruleKeys = []key[Rule]{
 	},
 	{
 		name: "path", values: "a pattern for absolute paths", defDoc: "any path, and calls without one",
-		doc: "The paths that the rule is for, as the leader has resolved them. `*` stands for anything within one component, `**` as a component for any number of them; every other character stands for itself.",
+		doc: "The paths that the rule is for, as the leader has resolved them. `*` stands for anything within one component, `**` as a component for any number of them, none included; every other character stands for itself.",
 		set: setPath, show: func(r *Rule) string { return r.Path },
 	},
 	oneOf(key[Rule]{name: "check", defDoc: "as the policy says", doc: "Whether such calls are compared."},

@@ -114,6 +114,11 @@ func certify(group string, members []Member) ([]file, error) {
 		if err != nil {
 			return nil, err
 		}
+		if made, err := x509.ParseCertificate(der); err != nil {
+			return nil, fmt.Errorf("the name cannot stand in a certificate: %w", err)
+		} else if _, _, err := holderOf(made); err != nil {
+			return nil, err
+		}
 		pkcs8, err := x509.MarshalPKCS8PrivateKey(leafPrivate)
 		if err != nil {
 			return nil, err
