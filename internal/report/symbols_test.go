@@ -1,0 +1,210 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const victim = `#include <stdio.h>
+#include <unistd.h>
+void __attribute__((noinline)) here(void) { pause(); }
+int main(void) {
+	printf("%p %p\n", (void *)here, (void *)&read);
+	fflush(stdout);
+	here();
+}
+`
+
+// start compiles and starts the victim and gives the addresses it prints.
+func start(t *testing.T, flags ...string) (pid int, here, read uint64) {
+	t.Helper()
+	dir := t.TempDir()
+	source, program := filepath.Join(dir, "victim.c"), filepath.Join(dir, "victim")
+	if err := os.WriteFile(source, []byte(victim), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("gcc", append(flags, "-O1", "-o", program, source)...).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	cmd := exec.Command(program)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	if _, err := fmt.Fscanf(out, "0x%x 0x%x\n", &here, &read); err != nil {
+		t.Fatal(err)
+	}
+	return cmd.Process.Pid, here, read
+}
+
+func TestSymbolise(t *testing.T) {
+	for _, test := range []struct {
+		name, here, read string
+		flags            []string
+	}{
+		{"with lines", `^victim!here\+0x1 \(victim\.c:3\)$`, `^libc\.so\.6!(__)?read\+0x1$`, []string{"-g"}},
+		{"without lines", `^victim!here\+0x1$`, `^libc\.so\.6!(__)?read\+0x1$`, nil},
+		{"stripped", `^victim\+0x[0-9a-f]+$`, `^libc\.so\.6!(__)?read\+0x1$`, []string{"-s"}},
+		{"packed debug sections", `^victim!here\+0x1 \(victim\.c:3\)$`, `^libc`, []string{"-g", "-gz"}},
+		{"static, fixed place", `^victim!here\+0x1$`, `^victim!(__libc_|__)?read\+0x1$`, []string{"-static"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			pid, here, read := start(t, test.flags...)
+			m, err := Capture(pid)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer m.Close()
+			// The process is gone by the time the report is made.
+			if err := unix.Kill(pid, unix.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			for addr, want := range map[uint64]string{here + 1: test.here, read + 1: test.read} {
+				if got := Symbolise(m, addr).String(); !regexp.MustCompile(want).MatchString(got) {
+					t.Errorf("got %s, want %s", got, want)
+				}
+			}
+			if got := Symbolise(m, 0x10).String(); got != "0x10 (nothing is mapped there)" {
+				t.Errorf("got %s", got)
+			}
+			frames := Backtrace(m, here+1, []uint64{here + 2, 0})
+			if len(frames) != 3 || frames[1].Address != Hex(here+2) || frames[1].Symbol != frames[0].Symbol {
+				t.Errorf("%+v", frames)
+			}
+		})
+	}
+}
+
+func TestCaptureOfNobody(t *testing.T) {
+	m, err := Capture(1 << 30)
+	if err == nil || !strings.Contains(err.Error(), "memory map of process 1073741824") {
+		t.Errorf("got %v", err)
+	}
+	defer m.Close()
+	if got := Symbolise(m, 0x1000).String(); got != "0x1000 (nothing is mapped there)" {
+		t.Errorf("got %s", got)
+	}
+	if got := Symbolise(&Maps{}, 1).Module; got != "" {
+		t.Errorf("got %s", got)
+	}
+}
+
+// A path of the process is looked up below its root, also where it climbs or is a link to somewhere else.
+func TestOpenInRoot(t *testing.T) {
+	root := t.TempDir()
+	if err := os.Symlink("/etc/passwd", filepath.Join(root, "link")); err != nil {
+		t.Fatal(err)
+	}
+	pid := chrooted(t, root)
+	fd, err := openInRoot(pid, "/../sleep")
+	if err != nil {
+		t.Fatalf("what lies in the root: %v", err)
+	}
+	unix.Close(fd)
+	for _, name := range []string{"/link", "/../../../../../../../../etc/passwd"} {
+		if fd, err := openInRoot(pid, name); err == nil {
+			unix.Close(fd)
+			t.Errorf("%s led out of the root", name)
+		}
+	}
+}
+
+// chrooted starts a process that waits under another root.
+func chrooted(t *testing.T, root string) int {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("chroot needs root")
+	}
+	data, err := os.ReadFile("/usr/bin/busybox")
+	if err != nil {
+		if data, err = os.ReadFile("/bin/busybox"); err != nil {
+			t.Skip("needs the static busybox")
+		}
+	}
+	if err := os.WriteFile(filepath.Join(root, "sleep"), data, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("/sleep", "60")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: root}
+	cmd.Dir = "/"
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	return cmd.Process.Pid
+}
+
+func TestWithin(t *testing.T) {
+	release, dropped := make(chan struct{}), make(chan int, 1)
+	if got := within(time.Millisecond, func() int { <-release; return 7 }, func(n int) { dropped <- n }); got != 0 {
+		t.Errorf("got %d from work that hangs", got)
+	}
+	close(release)
+	if got := <-dropped; got != 7 {
+		t.Errorf("dropped %d", got)
+	}
+	if got := within(time.Minute, func() int { return 8 }, func(int) {}); got != 8 {
+		t.Errorf("got %d", got)
+	}
+}
+
+func FuzzMaps(f *testing.F) {
+	f.Add("55d0c0000000-55d0c0001000 r-xp 00002000 fe:01 131 /usr/bin/a b (deleted)\n7ffd0-7ffe0 rw-p 0 00:00 0    [stack]\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		all, _ := parseMaps(strings.NewReader(text))
+		m := &Maps{mappings: all}
+		for _, mp := range all {
+			if got := Symbolise(m, mp.start).String(); strings.ContainsAny(got, "\x1b\n") {
+				t.Fatalf("%q", got)
+			}
+		}
+	})
+}
+
+func FuzzTables(f *testing.F) {
+	program := filepath.Join(f.TempDir(), "victim")
+	gcc := exec.Command("gcc", "-x", "c", "-", "-g", "-nostdlib", "-static", "-Wl,-e,here", "-o", program)
+	gcc.Stdin = strings.NewReader("void here(void) { for (;;); }\n")
+	if out, err := gcc.CombinedOutput(); err != nil {
+		f.Fatalf("%v\n%s", err, out)
+	}
+	data, err := os.ReadFile(program)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(data)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if tables := readTables(bytes.NewReader(data)); tables != nil {
+			if tables.lines != nil && len(tables.funcs) > 0 {
+				sourceLine(tables.lines, tables.funcs[0].Value)
+			}
+		}
+		runtime.ReadMemStats(&after)
+		if after.TotalAlloc-before.TotalAlloc > 1<<30 {
+			t.Fatalf("%d bytes of memory for a file of %d", after.TotalAlloc-before.TotalAlloc, len(data))
+		}
+	})
+}
