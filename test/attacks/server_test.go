@@ -22,6 +22,7 @@ import (
 
 const (
 	startLimit = 20 * time.Second
+	endLimit   = 10 * time.Second
 	liveLimit  = time.Minute
 )
 
@@ -40,7 +41,8 @@ var listening = regexp.MustCompile(`(?m)^listening on (127\.0\.0\.1:[0-9]+)$`)
 // still run.
 func start(t *testing.T, how target.How, program string) *server {
 	t.Helper()
-	s := &server{program: program, dir: scratch.Dir(t), secret: "secret-of-" + filepath.Base(t.TempDir())}
+	dir := scratch.Dir(t)
+	s := &server{program: program, dir: dir, secret: "secret-of-" + filepath.Base(dir)}
 	secretFile := filepath.Join(s.dir, "secret")
 	if err := os.WriteFile(secretFile, []byte(s.secret+"\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -100,10 +102,20 @@ func (s *server) aim(t *testing.T) *exploit.Target {
 	return aimed
 }
 
+// end waits until the server has ended by itself, as an attacked one does, and ends it where it does not.
+func (s *server) end() proc.Result {
+	select {
+	case <-s.Done():
+	case <-time.After(endLimit):
+		s.Kill()
+	}
+	return s.Wait()
+}
+
 // stop asks the server to end and returns its exit code. A server that ends by itself is one that the attack brought down.
 func (s *server) stop() int {
 	_ = s.Signal(syscall.SIGTERM)
-	return s.Wait().Status
+	return s.end().Status
 }
 
 // divergence is what the tests read of a report, by the names that its JSON form promises to everyone.
