@@ -2,6 +2,7 @@ package report
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -18,7 +19,10 @@ const (
 	maxMapsBytes = 8 << 20
 	maxMappings  = 16384
 	maxModules   = 64
-	fileTime     = 500 * time.Millisecond // for one file: it may lie on a file system that the process itself serves
+
+	// Files may lie on a file system that the process itself serves, and a report must not wait for it.
+	fileTime = 500 * time.Millisecond // to open one, and to read the list
+	mapsTime = 3 * time.Second        // for all that one Maps does; addresses named later get no symbols
 )
 
 // Maps is the address space of a process at one time, with its executable files held open, so that addresses can still be
@@ -26,6 +30,7 @@ const (
 type Maps struct {
 	mappings []mapping
 	modules  map[module]*symbols
+	spent    time.Duration // of mapsTime
 }
 
 // mapping is one line of /proc/PID/maps.
@@ -58,22 +63,48 @@ func (m module) name() string {
 // Close gives the files back.
 func Capture(pid int) (*Maps, error) {
 	m := &Maps{modules: map[module]*symbols{}}
-	f, err := os.Open(fmt.Sprintf("/proc/%d/maps", pid))
-	if err != nil {
-		return m, fmt.Errorf("reading the memory map of process %d: %w", pid, err)
+	list := within(fileTime, func() mapsList { return readMaps(pid) }, func(mapsList) {})
+	if list == (mapsList{}) {
+		list.err = errors.New("it took too long")
 	}
-	defer f.Close()
-	if m.mappings, err = parseMaps(io.LimitReader(f, maxMapsBytes)); err != nil {
-		return m, fmt.Errorf("reading the memory map of process %d: %w", pid, err)
+	if list.err != nil {
+		return m, fmt.Errorf("reading the memory map of process %d: %w", pid, list.err)
 	}
+	m.mappings = *list.mappings
 	for _, mp := range m.mappings {
 		if !mp.exec || !mp.module.isFile() || m.modules[mp.module] != nil || len(m.modules) == maxModules {
 			continue
 		}
-		file := within(fileTime, func() *os.File { return openMapped(pid, mp) }, func(f *os.File) { f.Close() })
-		m.modules[mp.module] = &symbols{file: file}
+		m.timed(func() {
+			file := within(fileTime, func() *os.File { return openMapped(pid, mp) }, func(f *os.File) { f.Close() })
+			m.modules[mp.module] = &symbols{file: file}
+		})
 	}
 	return m, nil
+}
+
+// timed does work while there is time left for it.
+func (m *Maps) timed(work func()) {
+	if m.spent < mapsTime {
+		start := time.Now()
+		work()
+		m.spent += time.Since(start)
+	}
+}
+
+type mapsList struct {
+	mappings *[]mapping
+	err      error
+}
+
+func readMaps(pid int) mapsList {
+	f, err := os.Open(fmt.Sprintf("/proc/%d/maps", pid))
+	if err != nil {
+		return mapsList{err: err}
+	}
+	defer f.Close()
+	mappings, err := parseMaps(io.LimitReader(f, maxMapsBytes))
+	return mapsList{&mappings, err}
 }
 
 // Close closes the files of a Capture.

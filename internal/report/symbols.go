@@ -72,11 +72,7 @@ func (m *Maps) frame(addr, look uint64) Frame {
 	}
 	f.Offset = Hex(addr - m.base(mp.module))
 	if s := m.modules[mp.module]; s != nil {
-		if name, at, ok := s.lookup(look - mp.start + mp.offset); ok {
-			f.Symbol, f.Offset = short(name), Hex(at+(addr-look))
-			file, line := s.line(look - mp.start + mp.offset)
-			f.File, f.Line = short(file), line
-		}
+		m.timed(func() { s.name(&f, look-mp.start+mp.offset, addr-look) })
 	}
 	return f
 }
@@ -111,6 +107,15 @@ func (s *symbols) load() *tables {
 		}
 	}
 	return s.tables
+}
+
+// name fills what is known of the offset in the file; beyond is added to the distance from the symbol.
+func (s *symbols) name(f *Frame, offset, beyond uint64) {
+	if name, at, ok := s.lookup(offset); ok {
+		f.Symbol, f.Offset = short(name), Hex(at+beyond)
+		file, line := s.line(offset)
+		f.File, f.Line = short(file), line
+	}
 }
 
 // lookup gives the function at an offset in the file, and how far into it.
