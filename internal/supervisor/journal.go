@@ -1,0 +1,120 @@
+package supervisor
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/monmod/monmod/internal/abi"
+	"github.com/monmod/monmod/internal/report"
+)
+
+// EventFile holds the events of a group in its folder of logs, one JSON Entry a line, mode 0600.
+const EventFile = "events.jsonl"
+
+// maxEventFile is the size in bytes at which an event file becomes the old one.
+const maxEventFile = 16 << 20
+
+// Entry is one line of an event file.
+type Entry struct {
+	report.Event
+	Group      string        `json:"group"`
+	Supervisor int           `json:"supervisor"` // its process: one run of the group
+	Counters   *abi.Counters `json:"counters,omitempty"`
+}
+
+// journal keeps the events of a session. A journal that cannot be written says so once and goes on in memory: monitoring does
+// not depend on it.
+type journal struct {
+	file   *os.File
+	group  string
+	newest []report.Event
+	broken func(error)
+}
+
+// openJournal opens the event file of a folder, which it makes.
+func openJournal(dir, group string, broken func(error)) *journal {
+	j := &journal{group: group, broken: broken}
+	path := filepath.Join(dir, EventFile)
+	err := os.MkdirAll(dir, 0o700)
+	if err == nil {
+		var info fs.FileInfo
+		if info, err = os.Lstat(path); err == nil && info.Size() > maxEventFile {
+			err = os.Rename(path, path+".old")
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+	}
+	if err == nil {
+		j.file, err = os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	}
+	if err != nil {
+		j.fail(err)
+	}
+	return j
+}
+
+func (j *journal) fail(err error) {
+	j.file = nil
+	j.broken(fmt.Errorf("keep the events of group %s: %w: make room, or set `logs` to a folder that can be written", j.group, err))
+}
+
+func (j *journal) add(e Entry) {
+	j.newest = append(j.newest, e.Event)
+	if over := len(j.newest) - report.MaxEvents; over > 0 {
+		j.newest = append(j.newest[:0], j.newest[over:]...)
+	}
+	if j.file == nil {
+		return
+	}
+	line, err := json.Marshal(e)
+	if err == nil {
+		_, err = j.file.Write(append(line, '\n')) // one write: lines of two groups do not mix
+	}
+	if err != nil {
+		_ = j.file.Close() // the write's error is the one to tell
+		j.fail(err)
+	}
+}
+
+func (j *journal) recent() []report.Event { return append([]report.Event(nil), j.newest...) }
+
+func (j *journal) close() error {
+	if j.file == nil {
+		return nil
+	}
+	return j.file.Close()
+}
+
+// tell takes down an event of the session.
+func (s *session) tell(kind string, variant int, text string) {
+	s.log.WithField("variant", variant).Infof("%s: %s", kind, text)
+	s.enter(kind, variant, text, nil)
+}
+
+func (s *session) enter(kind string, variant int, text string, counters *abi.Counters) {
+	e := report.Event{Time: time.Now(), Kind: kind, Variant: variant, Text: text}
+	s.journal.add(Entry{Event: e, Group: s.group.Name, Supervisor: os.Getpid(), Counters: counters})
+}
+
+// ReadEntries calls each for every whole line of r that is an Entry and returns how many bytes those lines had. What is no
+// Entry is passed over: the file is written by several versions.
+func ReadEntries(r *bufio.Reader, each func(Entry)) (bytes int64, err error) {
+	for {
+		line, err := r.ReadBytes('\n')
+		if err != nil {
+			return bytes, err
+		}
+		bytes += int64(len(line))
+		var e Entry
+		if json.Unmarshal(line, &e) == nil {
+			each(e)
+		}
+	}
+}

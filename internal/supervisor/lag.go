@@ -1,0 +1,124 @@
+package supervisor
+
+import (
+	"fmt"
+	"time"
+)
+
+// lateness measures one variant that others wait for: CPU and wall time since it last moved. What a stopped or frozen process
+// does not use does not count.
+type lateness struct {
+	late bool
+	mark [3]uint64
+	cpu  time.Duration // of the process when it began to be late
+	used time.Duration // CPU time since
+	wall time.Duration // since, without stops
+	seen time.Time
+}
+
+const (
+	samplesPerLag = 4
+	samplePeriod  = 500 * time.Millisecond // at most
+	sampleLeast   = 20 * time.Millisecond
+	// silentEnd is how long the others may go on after a variant that ended without saying so.
+	silentEnd = time.Second
+)
+
+func (s *session) samplePeriod() time.Duration {
+	return max(min(s.group.Lag/samplesPerLag, samplePeriod), sampleLeast)
+}
+
+// sample looks at who waits for whom. It costs the variants nothing: heads and tails lie in memory that they share.
+func (s *session) sample(now time.Time) {
+	s.publish(now)
+	if s.ending != nil {
+		return
+	}
+	for _, v := range s.variants {
+		if v.exited || v.dropped {
+			continue
+		}
+		isLate, mark := s.awaited(v)
+		limitCPU, limitWall := s.group.Lag, s.group.LagWall
+		if !s.firstEnd.IsZero() {
+			// Another has gone: this one has nothing to wait for, and must arrive at the same end.
+			isLate, limitWall = true, s.group.Lag
+			if s.unexplained() {
+				limitWall = silentEnd
+			}
+		}
+		v.watch.see(now, v.pid, isLate, mark, s.samplePeriod())
+		if v.watch.used >= limitCPU || v.watch.wall >= limitWall {
+			s.tooLate(v)
+			return
+		}
+	}
+}
+
+// tooLate ends the group for a variant that others have waited for long enough.
+func (s *session) tooLate(v *variant) {
+	if gone := s.firstGone(); gone != nil {
+		s.end(cause{code: ExitDivergence, variant: s.follower(v, gone), reason: endedAlone, text: fmt.Sprintf("%s %s, but %s goes on", gone, gone.outcome, v)})
+		return
+	}
+	s.end(cause{code: ExitDivergence, variant: v, reason: late, text: fmt.Sprintf(
+		"%s did not arrive: the others have waited for its next call while it used %v of processor time (%v in all); `lag` and `lag_wall` of the group say how long is too long",
+		v, v.watch.used.Round(10*time.Millisecond), v.watch.wall.Round(10*time.Millisecond))})
+}
+
+func (s *session) firstGone() *variant {
+	for _, v := range s.variants {
+		if v.gone() && !v.dropped {
+			return v
+		}
+	}
+	return nil
+}
+
+// unexplained says that a variant has gone that did not say it would.
+func (s *session) unexplained() bool {
+	for _, v := range s.variants {
+		if v.gone() && !v.dropped && v.stop == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// awaited says whether others wait for v, and what of its progress would change if it moved.
+func (s *session) awaited(v *variant) (bool, [3]uint64) {
+	head := s.arena.head()
+	if !v.leads() {
+		p := s.arena.progress(v.slot)
+		return p.tail != head, [3]uint64{p.tail, p.compared, p.done}
+	}
+	for slot := range s.arena.index {
+		// A follower that has taken everything, has no call under way and sleeps has arrived at a call that the leader has
+		// not published. While one is under way (compared runs ahead of done) the leader executes it, and that has no limit.
+		if p := s.arena.progress(slot); s.arena.lives(slot) && p.waits && p.tail == head && p.compared == p.done {
+			return true, [3]uint64{head}
+		}
+	}
+	return false, [3]uint64{head}
+}
+
+// see takes one look. Gaps between looks that are longer than planned (this process was stopped itself) count once.
+func (l *lateness) see(now time.Time, pid int, isLate bool, mark [3]uint64, period time.Duration) {
+	if !isLate {
+		*l = lateness{}
+		return
+	}
+	stat, err := readProcStat(pid)
+	if err != nil {
+		return // it is just ending, and that event is on its way
+	}
+	if !l.late || mark != l.mark {
+		*l = lateness{late: true, mark: mark, cpu: stat.cpu, seen: now}
+		return
+	}
+	l.used = stat.cpu - l.cpu
+	if !stat.stopped(pid) {
+		l.wall += min(now.Sub(l.seen), 2*period)
+	}
+	l.seen = now
+}

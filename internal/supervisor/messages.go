@@ -1,0 +1,149 @@
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/monmod/monmod/internal/abi"
+	"github.com/monmod/monmod/internal/syscalls"
+)
+
+const (
+	maxText  = 4096 // bytes of a variant's text that are kept
+	maxNoise = 1000 // EVENT messages of one variant that are kept
+	// kickSignal is reserved, and hidden from the program.
+	kickSignal = unix.SIGSTKFLT
+)
+
+// handleMessage reacts to what a variant says after GO. An error says that no library speaks so.
+func (s *session) handleMessage(v *variant, m abi.Message) error {
+	switch m.Type {
+	case abi.MsgSignal:
+		return s.signalled(v, m.Body)
+	case abi.MsgDiverged:
+		return s.diverged(v, m.Body)
+	case abi.MsgAudit:
+		return s.audited(v, m.Body)
+	case abi.MsgTrace:
+		v.trace = m.Body
+		return nil
+	case abi.MsgStop:
+		return s.stopSaid(v, m.Body)
+	case abi.MsgFatal:
+		return s.fatal(v, m.Body)
+	case abi.MsgEvent:
+		return s.told(v, m.Body)
+	}
+	return fmt.Errorf("%s has no place behind GO", abi.MessageName(m.Type))
+}
+
+func (s *session) signalled(v *variant, body []byte) error {
+	var m abi.Signal
+	rest, err := abi.Decode(body, &m)
+	if err != nil || len(rest) != 0 {
+		return fmt.Errorf("SIGNAL of %d bytes", len(body))
+	}
+	sig := unix.Signal(m.Signo)
+	if v.leads() || m.Signo < 1 || m.Signo > 64 || sig == unix.SIGKILL || sig == unix.SIGSTOP || sig == kickSignal {
+		return fmt.Errorf("signal %d of a %s, which cannot be passed on", m.Signo, v.role())
+	}
+	s.forward(sig)
+	return nil
+}
+
+func (s *session) stopSaid(v *variant, body []byte) error {
+	var m abi.Stop
+	rest, err := abi.Decode(body, &m)
+	if err != nil || len(rest) != 0 || m.BySignal > 64 {
+		return fmt.Errorf("STOP of %d bytes, signal %d", len(body), m.BySignal)
+	}
+	if v.stop != nil {
+		return errors.New("STOP for the second time")
+	}
+	v.stop = &m
+	return nil
+}
+
+// fatalNote is a decoded FATAL.
+type fatalNote struct{ abi.Fatal }
+
+// startCode is what a group leaves with whose program has not begun.
+func (f fatalNote) startCode() int {
+	switch f.ExitCode {
+	case exitNoProgram, exitNotRunnable:
+		return int(f.ExitCode)
+	}
+	return ExitDivergence
+}
+
+// call names the system call concerned, empty without one.
+func (f fatalNote) call() string {
+	if f.Nr > 0xffff {
+		return ""
+	}
+	return syscalls.Name(uint16(f.Nr))
+}
+
+func parseFatal(body []byte) (fatalNote, string, error) {
+	var f fatalNote
+	rest, err := abi.Decode(body, &f.Fatal)
+	if err != nil {
+		return f, "", err
+	}
+	text := printable(rest)
+	if call := f.call(); call != "" {
+		text += " (call " + call + ")"
+	}
+	if f.Error < 0 && f.Error > -4096 {
+		text += fmt.Sprintf(": %v", unix.Errno(-f.Error))
+	}
+	return f, text, nil
+}
+
+func (s *session) fatal(v *variant, body []byte) error {
+	f, text, err := parseFatal(body)
+	if err != nil {
+		return fmt.Errorf("FATAL: %w", err)
+	}
+	why := cause{code: ExitDivergence, variant: v, reason: gaveUp, text: fmt.Sprintf("%s cannot go on: %s", v, text)}
+	if call := f.call(); call != "" {
+		why.reason, why.subject = refusedCall, call
+	}
+	s.end(why)
+	return nil
+}
+
+// told takes a text for the operator.
+func (s *session) told(v *variant, body []byte) error {
+	s.noise[v.id]++
+	switch n := s.noise[v.id]; {
+	case n < maxNoise:
+		s.tell("variant", v.id, printable(body))
+	case n == maxNoise:
+		s.tell("variant", v.id, "said too much: nothing more of it is kept")
+	}
+	return nil
+}
+
+// printable makes a variant's text fit for a terminal and a log: one line, nothing that moves a cursor.
+func printable(b []byte) string {
+	b = b[:min(len(b), maxText)]
+	text := strings.TrimRight(string(b), "\x00\n ")
+	if !utf8.ValidString(text) {
+		text = strings.ToValidUTF8(text, "?")
+	}
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, text)
+}
+
+func isEOF(err error) bool { return errors.Is(err, io.EOF) }

@@ -1,0 +1,55 @@
+package supervisor
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// clockTick is the unit of times in /proc/PID/stat: USER_HZ is 100 on every processor that Linux has.
+const clockTick = 10 * time.Millisecond
+
+// procStat is what /proc/PID/stat says of a process.
+type procStat struct {
+	cpu      time.Duration // user and system, all threads
+	state    byte
+	terminal bool // it has a controlling terminal
+}
+
+func readProcStat(pid int) (procStat, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return procStat{}, fmt.Errorf("read the state of process %d: %w", pid, err)
+	}
+	return parseProcStat(b)
+}
+
+// parseProcStat reads what stands behind the name, which is in parentheses and may hold anything.
+func parseProcStat(b []byte) (procStat, error) {
+	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+	if len(fields) < 13 {
+		return procStat{}, fmt.Errorf("read the state of a process: %.80q is not a line of /proc/PID/stat", b)
+	}
+	user, err := strconv.ParseUint(fields[11], 10, 63)
+	if err != nil {
+		return procStat{}, fmt.Errorf("read a process's user time: %w", err)
+	}
+	system, err := strconv.ParseUint(fields[12], 10, 63)
+	if err != nil {
+		return procStat{}, fmt.Errorf("read a process's system time: %w", err)
+	}
+	return procStat{cpu: time.Duration(user+system) * clockTick, state: fields[0][0], terminal: fields[4] != "0"}, nil
+}
+
+// stopped reports whether a process is kept from running: by a stop signal, a tracer, or a frozen control group (which shows
+// only as the place in the kernel where it waits, and only to who may trace it).
+func (s procStat) stopped(pid int) bool {
+	if s.state == 'T' || s.state == 't' {
+		return true
+	}
+	place, err := os.ReadFile(fmt.Sprintf("/proc/%d/wchan", pid))
+	return err == nil && (bytes.Contains(place, []byte("refrigerator")) || bytes.Contains(place, []byte("freezer_trap")))
+}

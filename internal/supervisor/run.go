@@ -1,0 +1,180 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/monmod/monmod/internal/abi"
+	"github.com/monmod/monmod/internal/config"
+)
+
+// RunOptions say what is to run as the variants of a group.
+type RunOptions struct {
+	Group   *config.Group // valid
+	Program string        // as a shell takes it: a path, or a name to be found in PATH
+	Args    []string      // behind the program's name
+	Library string        // path of libmonmod.so; "": beside this executable
+
+	Env []string // nil: this process's
+	Dir string   // "": this process's
+	// Files are the leader's descriptors: its number, and ours. nil: 0, 1 and 2 as they are. Followers inherit none.
+	Files map[int]int
+	// Foreground makes this process a wrapper that a shell does not notice: signals and stops act on the program.
+	Foreground bool
+	// Spawned is called when every process of this host has been started: descriptors that were for the program alone can
+	// be closed.
+	Spawned func()
+	Logger  *logrus.Logger // nil: silent
+
+	patience time.Duration // for one step of a variant before GO; 0: helloTimeout
+}
+
+// Run runs a program as all variants of a group on this host and returns its exit code, as a shell would show it. With an
+// error, a *Failure for one that has a code of its own, code is what monmod is to leave with: the program did not run, or
+// the group was ended. ctx ends the group.
+func Run(ctx context.Context, opts RunOptions) (code int, err error) {
+	l, code, err := newLaunch(opts)
+	if err != nil {
+		return code, err
+	}
+	s := newSession(opts.Group, opts.Program, opts.Args, opts.Logger)
+	if opts.patience > 0 {
+		s.patience = opts.patience
+	}
+	for place, v := range opts.Group.Variants {
+		slot := leaderSlot
+		if v.ID != opts.Group.Leader {
+			slot = len(slices.DeleteFunc(opts.Group.Followers(), func(f config.Variant) bool { return f.ID >= v.ID }))
+		}
+		s.variants = append(s.variants, newVariant(v.ID, slot, place))
+	}
+	slices.SortFunc(s.variants, func(a, b *variant) int { return a.slot - b.slot })
+	return s.run(ctx, opts, l)
+}
+
+// run takes a session with its variants named from nothing to the end.
+func (s *session) run(ctx context.Context, opts RunOptions, l *launch) (code int, err error) {
+	s.journal = openJournal(s.group.Logs, s.group.Name, func(err error) { s.log.Warn(err) })
+	defer func() { err = errors.Join(err, s.journal.close()) }()
+	if s.board, err = openBoard(s.group.Name); err != nil {
+		return ExitConfig, err
+	}
+	defer func() { err = errors.Join(err, s.board.close()) }()
+	defer func() { err = errors.Join(err, s.close()) }()
+	if opts.Foreground {
+		defer s.handleSignals()()
+		s.follow = hasTerminal()
+	}
+	sp := newSpawner()
+	defer sp.close()
+	if err := s.start(ctx, opts, l, sp); err != nil {
+		s.tell("not_started", 0, err.Error())
+		var f *Failure
+		if errors.As(err, &f) {
+			return f.Code, err
+		}
+		return ExitDivergence, err
+	}
+	s.tell("started", 0, fmt.Sprintf("%s runs as %d variants, policy %s", s.program, len(s.group.Variants), s.group.Policy))
+	s.loop(ctx)
+	return s.finish()
+}
+
+// start brings every variant of this host to its program's first instruction.
+func (s *session) start(ctx context.Context, opts RunOptions, l *launch, sp *spawner) (err error) {
+	if s.arena, err = newArena(len(s.group.Variants)-1, abi.RingDefault, mirrors{}); err != nil {
+		return err
+	}
+	for _, v := range s.variants {
+		if err := sp.do(func() error { return l.spawn(v) }); err != nil {
+			return &Failure{Code: ExitConfig, Err: err}
+		}
+		s.attend(v)
+	}
+	if opts.Spawned != nil {
+		opts.Spawned()
+	}
+	s.publish(time.Now())
+	if err := s.greet(ctx); err != nil {
+		return err
+	}
+	object, err := startObject(s.leader().hello, s.states(), s.program, s.group)
+	if err != nil {
+		return err
+	}
+	if err := s.begin(ctx, object); err != nil {
+		return err
+	}
+	return s.goAll()
+}
+
+// finish writes what is known at the end and gives the exit code.
+func (s *session) finish() (int, error) {
+	for _, v := range s.variants {
+		var counters *abi.Counters
+		if v.stop != nil {
+			counters = &v.stop.Counters
+		}
+		s.enter("ended", v.id, v.outcome.String(), counters)
+	}
+	code := s.result()
+	if s.ending == nil {
+		return code, nil
+	}
+	why := s.ending.cause
+	if why.reason != "" {
+		s.writeReport(s.newReport(why, "group_ended"))
+	}
+	for _, maps := range s.ending.maps {
+		maps.Close()
+	}
+	return code, &Failure{Code: code, Err: errors.New(why.text)}
+}
+
+// startFlags are what the library is told of the group.
+func (s *session) startFlags() uint32 {
+	var flags uint32
+	if s.group.OnDivergence == config.Audit {
+		flags |= abi.StartAudit
+	}
+	if s.sharedFiles() {
+		flags |= abi.StartFsShared
+	}
+	if s.group.Program == config.ProgramDiffers {
+		flags |= abi.StartProgramDiffers
+	}
+	return flags
+}
+
+// sharedFiles says whether all variants see the same files, as far as the group does not say: those of one host do.
+func (s *session) sharedFiles() bool {
+	return s.group.FS == config.FSShared || s.group.FS == config.FSAuto && s.peers == nil
+}
+
+func newLaunch(opts RunOptions) (*launch, int, error) {
+	l := &launch{library: opts.Library, args: opts.Args, env: opts.Env, dir: opts.Dir, files: opts.Files}
+	if l.env == nil {
+		l.env = os.Environ()
+	}
+	if l.files == nil {
+		l.files = map[int]int{0: 0, 1: 1, 2: 2}
+	}
+	var err error
+	if l.library == "" {
+		if l.library, err = FindLibrary(); err != nil {
+			return nil, ExitConfig, err
+		}
+	}
+	program, code, err := resolve(opts.Program, l.env)
+	if err != nil {
+		return nil, code, err
+	}
+	l.program, l.env = program, withoutOwn(l.env)
+	return l, 0, nil
+}

@@ -1,0 +1,258 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sys/unix"
+
+	"github.com/monmod/monmod/internal/abi"
+	"github.com/monmod/monmod/internal/config"
+)
+
+// session is one group while it runs, as one host sees it.
+type session struct {
+	group    *config.Group
+	program  string   // as it was asked for
+	args     []string // behind the program's name
+	log      *logrus.Logger
+	key      [2]uint64
+	arena    *arena
+	variants []*variant // of this host; the leader first, where it is here
+	peers    *peers     // supervisors of other variants, nil without any
+	spare    []int      // descriptors that live as long as the session: ends of pass sockets without a process
+
+	events chan event
+	done   chan struct{}  // closed when nobody takes events any more
+	helper sync.WaitGroup // readers and waiters
+
+	running  bool
+	started  time.Time
+	firstEnd time.Time     // when the first variant had gone
+	ending   *ending       // nil while the group goes on
+	patience time.Duration // for one step of a variant before GO
+	follow   bool          // the leader's stops are this process's: a terminal expects it
+	journal  *journal
+	board    *board
+	noise    map[int]int // EVENT messages by variant
+	audits   int         // AUDIT messages
+}
+
+func newSession(group *config.Group, program string, args []string, log *logrus.Logger) *session {
+	if log == nil {
+		log = logrus.New()
+		log.SetOutput(io.Discard)
+	}
+	return &session{
+		group: group, program: program, args: args, log: log, key: newKey(), started: time.Now(),
+		events: make(chan event), done: make(chan struct{}), noise: make(map[int]int),
+		patience: helloTimeout,
+	}
+}
+
+// post hands an event to the loop; false says that the session is over.
+func (s *session) post(e event) bool {
+	select {
+	case s.events <- e:
+		return true
+	case <-s.done:
+		return false
+	}
+}
+
+// attend starts the helpers of a variant whose link and pidfd are set.
+func (s *session) attend(v *variant) {
+	s.helper.Go(func() { s.read(v) })
+	s.helper.Go(func() { s.wait(v) })
+}
+
+// leader is the leader's process, nil where it is on another host.
+func (s *session) leader() *variant {
+	if len(s.variants) > 0 && s.variants[0].leads() {
+		return s.variants[0]
+	}
+	return nil
+}
+
+// loop watches the group from GO to the end of the last process.
+func (s *session) loop(ctx context.Context) {
+	tick := time.NewTicker(s.samplePeriod())
+	defer tick.Stop()
+	cancelled := ctx.Done()
+	for !s.over() {
+		select {
+		case e := <-s.events:
+			s.handle(e)
+		case <-tick.C:
+			s.sample(time.Now())
+		case <-s.ending.due():
+			s.press(time.Now())
+		case <-cancelled:
+			cancelled = nil
+			s.end(cause{code: ExitDivergence, text: fmt.Sprintf("the supervisor was told to stop: %v", context.Cause(ctx))})
+		}
+	}
+}
+
+// over says that no process of this host is left, or that those left cannot be ended.
+func (s *session) over() bool {
+	if s.ending != nil && s.ending.hopeless {
+		return true
+	}
+	for _, v := range s.variants {
+		if !v.gone() {
+			return false
+		}
+	}
+	return true
+}
+
+// handle is the one place where the state of a session changes.
+func (s *session) handle(e event) {
+	switch {
+	case e.call != nil:
+		e.call()
+	case e.peer != nil:
+		s.handlePeer(e.peer)
+	case e.in != nil:
+		e.in.drop() // only HELLO brings descriptors
+		if err := s.handleMessage(e.v, e.in.Message); err != nil {
+			s.end(cause{code: ExitDivergence, variant: e.v, reason: gaveUp, text: fmt.Sprintf("%s: %v: its process may be under attack", e.v, err)})
+		}
+	default:
+		s.note(e)
+		if e.v.gone() {
+			s.judge(e.v)
+		}
+	}
+}
+
+// note takes down what became of a process or of its control socket.
+func (s *session) note(e event) {
+	v := e.v
+	switch {
+	case e.end != nil:
+		v.silent = true
+		if !errors.Is(e.end, io.EOF) && s.ending == nil && !v.exited {
+			s.end(cause{code: ExitDivergence, variant: v, reason: gaveUp, text: fmt.Sprintf("%s said what is no message: %v: its process may be under attack", v, e.end)})
+		}
+	case e.left:
+		v.exited, v.outcome = true, outcomeSaid(v.stop)
+	case e.status != nil && e.status.Stopped():
+		s.leaderStopped(v, e.status.StopSignal())
+	case e.status != nil && (e.status.Exited() || e.status.Signaled()):
+		v.exited, v.outcome = true, outcomeOf(*e.status)
+	}
+}
+
+// leaderStopped does what a shell expects of its job: monmod stops when the terminal or the program has stopped the leader.
+// A SIGSTOP from elsewhere concerns the leader alone, as it would natively.
+func (s *session) leaderStopped(v *variant, sig unix.Signal) {
+	if !s.follow || !v.leads() || sig != unix.SIGTSTP && sig != unix.SIGTTIN && sig != unix.SIGTTOU {
+		return
+	}
+	if err := unix.Kill(os.Getpid(), unix.SIGSTOP); err != nil {
+		s.log.Warnf("stop with the program: %v", err)
+		return
+	}
+	// Continued. `fg` and `bg` reach the whole job; who continued this process alone means the job too.
+	if st, err := readProcStat(v.pid); err == nil && st.state == 'T' {
+		if err := v.signal(unix.SIGCONT); err != nil {
+			s.log.Warnf("continue the program: %v", err)
+		}
+	}
+}
+
+// forward gives the leader a signal that was meant for the program.
+func (s *session) forward(sig unix.Signal) {
+	leader := s.leader()
+	if leader == nil {
+		s.peers.signal(sig)
+		return
+	}
+	if err := leader.signal(sig); err != nil {
+		s.log.Warn(err)
+	}
+}
+
+// judge looks at a variant that has gone: an end is right when all end alike.
+func (s *session) judge(v *variant) {
+	if s.ending != nil || v.dropped {
+		return
+	}
+	if s.firstEnd.IsZero() {
+		s.firstEnd = time.Now()
+	}
+	for _, other := range s.variants {
+		if other != v && other.gone() && !other.dropped && other.outcome != v.outcome {
+			s.end(cause{code: ExitDivergence, variant: s.follower(v, other), reason: endedAlone,
+				text: fmt.Sprintf("%s %s, but %s %s", v, v.outcome, other, other.outcome)})
+			return
+		}
+	}
+	if s.peers != nil {
+		s.peers.ended(v)
+	}
+}
+
+// follower is the one of two that does not lead, for reports.
+func (s *session) follower(a, b *variant) *variant {
+	if a.leads() {
+		return b
+	}
+	return a
+}
+
+// result is the exit code when all is over.
+func (s *session) result() int {
+	if s.ending != nil {
+		return s.ending.cause.code
+	}
+	for _, v := range s.variants {
+		if !v.dropped {
+			return v.outcome.exitCode()
+		}
+	}
+	return ExitDivergence
+}
+
+// close gives everything back. It is the last thing that happens to a session.
+func (s *session) close() error {
+	close(s.done)
+	for _, v := range s.variants {
+		// Somebody is left after an error before the loop, or after having outlived SIGKILL: then it dies when it can.
+		_ = v.signal(unix.SIGKILL)
+		if v.link != nil {
+			v.link.close()
+		}
+	}
+	if s.ending == nil || !s.ending.hopeless {
+		s.helper.Wait()
+	}
+	for _, v := range s.variants {
+		v.release()
+	}
+	for _, fd := range s.spare {
+		_ = unix.Close(fd)
+	}
+	var errs []error
+	if s.arena != nil {
+		errs = append(errs, s.arena.close())
+	}
+	return errors.Join(errs...)
+}
+
+// sections of all variants of this host.
+func (s *session) states() []abi.Sections {
+	var out []abi.Sections
+	for _, v := range s.variants {
+		out = append(out, v.hello)
+	}
+	return out
+}

@@ -1,0 +1,60 @@
+package supervisor
+
+import (
+	"os"
+	"os/signal"
+
+	"golang.org/x/sys/unix"
+)
+
+// forwarded are signals to monmod that are meant for the program.
+var forwarded = []os.Signal{unix.SIGTERM, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2}
+
+// terminal are signals that the terminal sends to the whole job: the leader has them already. SIGTSTP is among them because
+// the program may catch it: monmod stops when the leader does, not before.
+var terminal = []os.Signal{unix.SIGINT, unix.SIGQUIT, unix.SIGTSTP}
+
+// handleSignals makes this process a wrapper that a shell does not notice, until the returned function is called. They are
+// caught rather than ignored, because a child would inherit that; what was ignored from the start stays so, for the child too.
+func (s *session) handleSignals() (stop func()) {
+	caught := make(chan os.Signal, 16)
+	for _, list := range [][]os.Signal{forwarded, terminal} {
+		for _, sig := range list {
+			if !signal.Ignored(sig) {
+				signal.Notify(caught, sig)
+			}
+		}
+	}
+	ended := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case sig := <-caught:
+				if n := sig.(unix.Signal); meant(n) {
+					s.post(event{call: func() { s.forward(n) }})
+				}
+			case <-ended:
+				return
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(caught)
+		close(ended)
+	}
+}
+
+func meant(sig unix.Signal) bool {
+	for _, f := range forwarded {
+		if f == os.Signal(sig) {
+			return true
+		}
+	}
+	return false
+}
+
+// hasTerminal says whether a shell with job control may be watching.
+func hasTerminal() bool {
+	st, err := readProcStat(os.Getpid())
+	return err == nil && st.terminal
+}
