@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 
@@ -28,7 +27,7 @@ func newDocker(ctx context.Context, dir, runtime string) (*dockerEngine, error) 
 
 func (*dockerEngine) name() string { return "docker" }
 
-func (e *dockerEngine) command(ctx context.Context, c container) (*exec.Cmd, error) {
+func (e *dockerEngine) start(ctx context.Context, c container, output *os.File) (<-chan int, error) {
 	if !e.loaded[c.image.Name] {
 		if err := e.load(ctx, c); err != nil {
 			return nil, err
@@ -43,7 +42,20 @@ func (e *dockerEngine) command(ctx context.Context, c container) (*exec.Cmd, err
 		arguments = append(arguments, "-e", name+"="+value)
 	}
 	arguments = append(append(arguments, c.image.Name), c.args...)
-	return e.daemon.Docker(ctx, arguments...), nil
+
+	// In the foreground, so that the client ends with the container's exit code; it is ended by way of the container.
+	run := detach(e.daemon.Docker(context.WithoutCancel(ctx), arguments...))
+	run.Stdout, run.Stderr = output, output
+	tell("$ %s", shown(run))
+	if err := run.Start(); err != nil {
+		return nil, err
+	}
+	exited := make(chan int, 1)
+	go func() {
+		_ = run.Wait() // how it ended is read from the state
+		exited <- exitCode(run.ProcessState)
+	}()
+	return exited, nil
 }
 
 func (e *dockerEngine) load(ctx context.Context, c container) error {
@@ -62,15 +74,11 @@ func (e *dockerEngine) load(ctx context.Context, c container) error {
 	return e.daemon.Load(ctx, archive)
 }
 
+// end asks for the container's end. What Docker answers does not matter: a container that has ended is being removed already,
+// because of --rm, and close removes and reports whatever is left.
 func (e *dockerEngine) end(ctx context.Context, c container) error {
-	out, err := e.daemon.Docker(ctx, "ps", "--quiet", "--filter", "name=^"+c.id+"$").Output()
-	if err != nil {
-		return fmt.Errorf("asking Docker for %s: %w", c.id, err)
-	}
-	if len(out) == 0 {
-		return nil
-	}
-	return quiet(e.daemon.Docker(ctx, "stop", "--time", fmt.Sprint(int(graceLimit.Seconds())), c.id))
+	_ = e.daemon.Docker(ctx, "stop", "--time", fmt.Sprint(int(graceLimit.Seconds())), c.id).Run()
+	return nil
 }
 
 func (e *dockerEngine) close() error { return e.daemon.Stop() }

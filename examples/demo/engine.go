@@ -1,12 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -35,9 +36,10 @@ type container struct {
 // engine starts containers.
 type engine interface {
 	name() string
-	// command is what a person would type to run the container in the foreground; the image has been made known before.
-	command(ctx context.Context, c container) (*exec.Cmd, error)
-	// end ends the container, by force where needed, and removes it. One that has ended by itself is no error.
+	// start starts the container, its output going to the file. The channel yields its exit code, as a shell shows it, once.
+	start(ctx context.Context, c container, output *os.File) (<-chan int, error)
+	// end ends the container, by force where needed, and removes it. One that has ended by itself, or has never been, is no
+	// error.
 	end(ctx context.Context, c container) error
 	// close ends the engine itself.
 	close() error
@@ -46,7 +48,7 @@ type engine interface {
 func newEngine(ctx context.Context, name, dir, runtime string) (engine, error) {
 	switch name {
 	case "runc":
-		return newRunc(dir, runtime), nil
+		return newRunc(dir, runtime)
 	case "docker":
 		return newDocker(ctx, dir, runtime)
 	}
@@ -57,35 +59,33 @@ func newEngine(ctx context.Context, name, dir, runtime string) (engine, error) {
 type running struct {
 	container
 	engine engine
-	cmd    *exec.Cmd
-	output bytes.Buffer // complete once ended is closed
-	ended  chan struct{}
+	log    string // file of its output
+	exited <-chan int
 }
 
 // start starts a container and waits until its program listens.
 func (d *demo) start(ctx context.Context, c container) (*running, error) {
-	cmd, err := d.engine.command(ctx, c)
+	r := &running{container: c, engine: d.engine, log: filepath.Join(d.dir, c.id+".log")}
+	output, err := os.Create(r.log)
 	if err != nil {
 		return nil, err
 	}
-	r := &running{container: c, engine: d.engine, cmd: cmd, ended: make(chan struct{})}
-	cmd.Stdout, cmd.Stderr = &r.output, &r.output
-	// A Ctrl-C is for the demo, which then ends the container in good order.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = endLimit
-	tell("$ %s", shown(cmd))
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("starting %v: %w", cmd.Args, err)
+	defer output.Close()
+	if r.exited, err = d.engine.start(ctx, c, output); err != nil {
+		return nil, errors.Join(fmt.Errorf("starting %s: %w\n%s", c.id, err, r.output()), r.stop())
 	}
-	go func() {
-		_ = cmd.Wait() // how it ended is read from cmd.ProcessState
-		close(r.ended)
-	}()
 	if err := r.waitListening(ctx); err != nil {
 		return nil, errors.Join(err, r.stop())
 	}
 	return r, nil
+}
+
+func (r *running) output() []byte {
+	text, err := os.ReadFile(r.log)
+	if err != nil {
+		return []byte(err.Error())
+	}
+	return text
 }
 
 func (r *running) address() string { return fmt.Sprintf("127.0.0.1:%d", r.port) }
@@ -99,8 +99,8 @@ func (r *running) waitListening(ctx context.Context) error {
 			return nil
 		}
 		select {
-		case <-r.ended:
-			return fmt.Errorf("the container %s ended with %d before it listened:\n%s", r.id, r.exitCode(), r.output.Bytes())
+		case code := <-r.exited:
+			return fmt.Errorf("the container %s ended with %d before it listened:\n%s", r.id, code, r.output())
 		case <-ctx.Done():
 			return fmt.Errorf("waiting until %s listens on %s: %w", r.program, r.address(), ctx.Err())
 		case <-time.After(10 * time.Millisecond):
@@ -113,18 +113,11 @@ func (r *running) wait(ctx context.Context) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, endLimit)
 	defer cancel()
 	select {
-	case <-r.ended:
-		return r.exitCode(), nil
+	case code := <-r.exited:
+		return code, nil
 	case <-ctx.Done():
 		return 0, fmt.Errorf("waiting for the end of %s: %w", r.id, ctx.Err())
 	}
-}
-
-func (r *running) exitCode() int {
-	if status, ok := r.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-		return 128 + int(status.Signal())
-	}
-	return r.cmd.ProcessState.ExitCode()
 }
 
 // stop ends and removes the container, also when the demo itself was interrupted.
@@ -134,8 +127,21 @@ func (r *running) stop() error {
 	if err := r.engine.end(ctx, r.container); err != nil {
 		return fmt.Errorf("ending %s: %w", r.id, err)
 	}
-	_, err := r.wait(ctx)
-	return err
+	return nil
+}
+
+// exitCode is how a process ended, as a shell shows it: a death by signal n is 128+n.
+func exitCode(state *os.ProcessState) int {
+	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return 128 + int(status.Signal())
+	}
+	return state.ExitCode()
+}
+
+// detach keeps a Ctrl-C from a command: it is for the demo, which then ends the container in good order.
+func detach(cmd *exec.Cmd) *exec.Cmd {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	return cmd
 }
 
 // quiet runs a command whose output is of interest only when it fails.
