@@ -1,7 +1,6 @@
 package supervisor
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -101,20 +100,4 @@ func (s *session) tell(kind string, variant int, text string) {
 func (s *session) enter(kind string, variant int, text string, counters *abi.Counters) {
 	e := report.Event{Time: time.Now(), Kind: kind, Variant: variant, Text: text}
 	s.journal.add(Entry{Event: e, Group: s.group.Name, Supervisor: os.Getpid(), Counters: counters})
-}
-
-// ReadEntries calls each for every whole line of r that is an Entry and returns how many bytes those lines had. What is no
-// Entry is passed over: the file is written by several versions.
-func ReadEntries(r *bufio.Reader, each func(Entry)) (bytes int64, err error) {
-	for {
-		line, err := r.ReadBytes('\n')
-		if err != nil {
-			return bytes, err
-		}
-		bytes += int64(len(line))
-		var e Entry
-		if json.Unmarshal(line, &e) == nil {
-			each(e)
-		}
-	}
 }

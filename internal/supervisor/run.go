@@ -17,6 +17,7 @@ import (
 // RunOptions say what is to run as the variants of a group.
 type RunOptions struct {
 	Group   *config.Group // valid
+	ID      int           // the one variant that runs here; 0: all of them
 	Program string        // as a shell takes it: a path, or a name to be found in PATH
 	Args    []string      // behind the program's name
 	Library string        // path of libmonmod.so; "": beside this executable
@@ -165,15 +166,14 @@ func newLaunch(opts RunOptions) (*launch, int, error) {
 	if l.files == nil {
 		l.files = map[int]int{0: 0, 1: 1, 2: 2}
 	}
-	var err error
+	program, code, err := resolve(opts.Program, l.env)
+	if err != nil {
+		return nil, code, err
+	}
 	if l.library == "" {
 		if l.library, err = FindLibrary(); err != nil {
 			return nil, ExitConfig, err
 		}
-	}
-	program, code, err := resolve(opts.Program, l.env)
-	if err != nil {
-		return nil, code, err
 	}
 	l.program, l.env = program, withoutOwn(l.env)
 	return l, 0, nil

@@ -1,10 +1,8 @@
 package supervisor
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -146,13 +144,8 @@ func checkReport(t *testing.T, logs string, reason report.Reason, response repor
 // checkEvents sees that a run is in the journal from its beginning to its end.
 func checkEvents(t *testing.T, logs string) {
 	t.Helper()
-	f, err := os.Open(filepath.Join(logs, EventFile))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
 	seen := map[string]int{}
-	if _, err := ReadEntries(bufio.NewReader(f), func(e Entry) { seen[e.Kind]++ }); err != io.EOF {
+	if err := NewEventReader(logs).Read(func(e Entry) error { seen[e.Kind]++; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if seen["started"] != 1 || seen["ended"] < 2 || seen["variant"] > 2*maxNoise {

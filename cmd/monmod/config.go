@@ -1,0 +1,100 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/monmod/monmod/internal/config"
+	"github.com/monmod/monmod/internal/keys"
+	"github.com/monmod/monmod/internal/supervisor"
+)
+
+func newCheck() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check FILE",
+		Short: "Check a group file and show what it means",
+		Args:  usageArgs(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			g, err := config.Load(args[0])
+			if err != nil {
+				return err
+			}
+			out := cmd.OutOrStdout()
+			for _, s := range g.Meaning() {
+				fmt.Fprintf(out, "%-16s %s\n", s.Key, s.Value)
+			}
+			fmt.Fprintf(out, "%-16s %s\n%-16s %s\n%-16s %x\n", "keys", g.Keys, "logs", g.Logs, "digest", g.Digest())
+			for _, note := range g.Notes {
+				fmt.Fprintln(out, "note:", note)
+			}
+			return nil
+		},
+	}
+}
+
+func newKeygen() *cobra.Command {
+	var file, dir string
+	cmd := &cobra.Command{
+		Use:   "keygen --config FILE --out DIR",
+		Short: "Make the keys of a group whose variants are on several hosts",
+		Args:  usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if file == "" || dir == "" {
+				return usage(errors.New("keygen needs --config FILE and --out DIR"))
+			}
+			g, err := config.Load(file)
+			if err != nil {
+				return err
+			}
+			made, err := keys.Generate(g.Name, g.Members(), dir)
+			if err != nil {
+				return &supervisor.Failure{Code: supervisor.ExitConfig, Err: err}
+			}
+			for _, path := range made {
+				fmt.Fprintln(cmd.OutOrStdout(), path)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&file, "config", "", "the group's file")
+	cmd.Flags().StringVar(&dir, "out", "", "folder for ca.crt, ID.crt and ID.key; give each host ca.crt and its own two")
+	return cmd
+}
+
+func newVersion() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Show the version",
+		Args:  usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "monmod %s, arena and library protocol %d, peer protocol %d\n",
+				supervisor.Version, supervisor.ProtocolVersion, supervisor.PeerVersion)
+			return err
+		},
+	}
+}
+
+func newDoctor() *cobra.Command {
+	return &cobra.Command{
+		Use:   "doctor",
+		Short: "Show which back ends hold on this host, and why others do not",
+		Args:  usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			holds := false
+			for _, f := range supervisor.Diagnose() {
+				mark := "no "
+				if f.Holds {
+					mark = "yes"
+				}
+				holds = holds || f.Holds && f.Backend
+				fmt.Fprintf(cmd.OutOrStdout(), "%s  %-12s %s\n", mark, f.Name, f.Words)
+			}
+			if !holds {
+				return &supervisor.Failure{Code: supervisor.ExitConfig, Err: errors.New("no back end holds on this host: nothing can be monitored here")}
+			}
+			return nil
+		},
+	}
+}

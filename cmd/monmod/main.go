@@ -1,0 +1,96 @@
+// Command monmod is what a person runs: programs as variants, supervisors, and a look at what runs and what diverged.
+//
+// Only wiring lives here: flags in, calls of internal packages, text and exit codes out.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/monmod/monmod/internal/config"
+	"github.com/monmod/monmod/internal/supervisor"
+	"github.com/monmod/monmod/internal/syscalls"
+)
+
+func main() {
+	config.KnownCall = func(name string) bool { _, ok := syscalls.ByName(name); return ok }
+	os.Exit(execute(newRoot()))
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:               "monmod",
+		Short:             "Run a program as variants that check each other, system call by system call",
+		Version:           supervisor.Version,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		Args:              usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return usage(errors.New("name a command: `monmod --help` lists them"))
+		},
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
+	root.AddCommand(newRun(), newCheck(), newKeygen(), newPs(), newEvents(), newReport(), newDoctor(), newVersion())
+	return root
+}
+
+// usageError is a command line that makes no sense.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func usage(err error) error { return usageError{err} }
+
+func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usage(err)
+		}
+		return nil
+	}
+}
+
+// exitCode is an error whose text has been said already.
+type exitCode int
+
+func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
+
+// execute runs a command line and gives the exit code.
+func execute(root *cobra.Command) int {
+	err := root.Execute()
+	var code exitCode
+	if err == nil {
+		return 0
+	}
+	if errors.As(err, &code) {
+		return int(code)
+	}
+	fmt.Fprintf(os.Stderr, "monmod: %v\n", err)
+	return codeOf(err)
+}
+
+// failed is the exit code of a command that could not do what it was asked for and has no code of its own.
+const failed = 1
+
+func codeOf(err error) int {
+	var (
+		wrong    usageError
+		failure  *supervisor.Failure
+		problems config.Problems
+		problem  *config.Error
+		later    *config.NotInThisVersion
+	)
+	switch {
+	case errors.As(err, &wrong):
+		return supervisor.ExitUsage
+	case errors.As(err, &failure):
+		return failure.Code
+	case errors.As(err, &problems), errors.As(err, &problem), errors.As(err, &later):
+		return supervisor.ExitConfig
+	}
+	return failed
+}

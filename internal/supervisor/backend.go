@@ -1,0 +1,76 @@
+package supervisor
+
+import (
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/monmod/monmod/internal/abi"
+	"github.com/monmod/monmod/internal/config"
+	"github.com/monmod/monmod/internal/peer"
+)
+
+// Versions of what monmod's parts say to each other.
+const (
+	ProtocolVersion = abi.AbiVersion
+	PeerVersion     = peer.Version
+)
+
+// Finding is one thing that Diagnose looked at.
+type Finding struct {
+	Name    string
+	Backend bool // a way for system calls into the monitor
+	Holds   bool
+	Words   string
+}
+
+const (
+	prSetSyscallUserDispatch = 59
+)
+
+// probeSUD asks the kernel for Syscall User Dispatch by switching it off, which it is.
+func probeSUD() error {
+	_, _, errno := unix.RawSyscall6(unix.SYS_PRCTL, prSetSyscallUserDispatch, 0, 0, 0, 0, 0)
+	if errno == 0 {
+		return nil
+	}
+	return errno
+}
+
+// Diagnose says which back ends hold on this host, best first, and what else the library needs.
+func Diagnose() []Finding {
+	kmod := Finding{Name: "kmod", Backend: true, Words: "the kernel module is not part of this version"}
+	sud := Finding{Name: "sud", Backend: true, Holds: true, Words: "Syscall User Dispatch: Linux " + kernelRelease() + " has it"}
+	if err := probeSUD(); err != nil {
+		sud.Holds, sud.Words = false, fmt.Sprintf("Syscall User Dispatch: Linux %s refuses it (%v): 5.11 or newer is needed, and the sysctl kernel.syscall_user_dispatch, where there is one, must be on", kernelRelease(), err)
+	}
+	return []Finding{kmod, sud, {Name: "seccomp", Backend: true, Words: "not in this version"}, findLibrary(), findState()}
+}
+
+func findLibrary() Finding {
+	path, err := FindLibrary()
+	if err != nil {
+		return Finding{Name: "libmonmod.so", Words: err.Error()}
+	}
+	return Finding{Name: "libmonmod.so", Holds: true, Words: path}
+}
+
+func findState() Finding {
+	f := Finding{Name: "state", Holds: true, Words: GroupsDir()}
+	if err := os.MkdirAll(GroupsDir(), 0o700); err != nil {
+		f.Holds, f.Words = false, fmt.Sprintf("the folder for running groups cannot be made: %v: make %s writable or set XDG_RUNTIME_DIR", err, GroupsDir())
+	}
+	return f
+}
+
+// ChooseBackend turns a group's wish into what this host does, or says why it cannot: a *Failure with ExitConfig.
+func ChooseBackend(wish config.Backend) (config.Backend, error) {
+	if wish == config.BackendKmod {
+		return "", failf(ExitConfig, "back end kmod: the kernel module is not part of this version: write backend: sud, or auto")
+	}
+	if err := probeSUD(); err != nil {
+		return "", failf(ExitConfig, "back end sud: this kernel refuses Syscall User Dispatch (%w): `monmod doctor` says what holds here", err)
+	}
+	return config.BackendSUD, nil
+}
