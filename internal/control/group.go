@@ -20,8 +20,10 @@ func (p *Plan) LoadGroup(operator *config.Operator) (*config.Group, error) {
 			return nil, err
 		}
 	}
-	if _, err := g.Variant(p.Variant); err != nil {
-		return nil, err
+	if p.Mode == ModeOne {
+		if _, err := g.Variant(p.Variant); err != nil {
+			return nil, err
+		}
 	}
 	request := g.Request()
 	request.Exec = config.Exec(p.Exec)

@@ -1,0 +1,120 @@
+package hooks
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"github.com/monmod/monmod/internal/control"
+	"github.com/monmod/monmod/runtime"
+)
+
+// stopTimeout is how long a supervisor may take to end the followers.
+const stopTimeout = 20 * time.Second
+
+// poststop ends what is left of a monitored container and removes its folder.
+// It waits for the followers, so that the engine can unmount their files.
+func poststop(p *control.Plan, _ *specs.State) error {
+	told := tellStopped(p)
+	if told != nil {
+		// A supervisor that is gone or hangs must not hold followers.
+		if err := killSupervisor(p); err != nil {
+			return errors.Join(told, err)
+		}
+	}
+	return runtime.Discard(p.Container)
+}
+
+func tellStopped(p *control.Plan) error {
+	c, err := control.Dial(p.Container)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	return c.Stopped(ctx)
+}
+
+// process names a process beyond the reuse of its number.
+type process struct {
+	Pid   int    `json:"pid"`
+	Start uint64 `json:"start"` // clock ticks since the host started
+}
+
+func supervisorFile(p *control.Plan) string { return filepath.Join(p.Dir(), "supervisor.json") }
+
+// remember notes the supervisor's process for poststop.
+func remember(p *control.Plan, pid int) error {
+	start, err := startTime(pid)
+	if err != nil {
+		return fmt.Errorf("note its process: %w", err)
+	}
+	data, err := json.Marshal(process{Pid: pid, Start: start})
+	if err == nil {
+		err = os.WriteFile(supervisorFile(p), data, 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("note its process: %w", err)
+	}
+	return nil
+}
+
+// killSupervisor ends the supervisor that remember noted, if it is still that
+// process.
+func killSupervisor(p *control.Plan) error {
+	data, err := os.ReadFile(supervisorFile(p))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	var noted process
+	if err == nil {
+		err = json.Unmarshal(data, &noted)
+	}
+	if err == nil && noted.Pid <= 1 {
+		err = fmt.Errorf("pid %d", noted.Pid)
+	}
+	if err != nil {
+		return fmt.Errorf("find the supervisor of container %s: %s: %w", p.Container, supervisorFile(p), err)
+	}
+	fd, err := unix.PidfdOpen(noted.Pid, 0)
+	if errors.Is(err, unix.ESRCH) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("end the supervisor of container %s: %w", p.Container, err)
+	}
+	defer unix.Close(fd)
+	// The descriptor is open: from here on the number cannot be reused.
+	if start, err := startTime(noted.Pid); err != nil || start != noted.Start {
+		return nil
+	}
+	if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+		return fmt.Errorf("end the supervisor of container %s: %w", p.Container, err)
+	}
+	return nil
+}
+
+// startTime reads when a process started from its stat line, in which the name
+// may hold anything, parentheses included.
+func startTime(pid int) (uint64, error) {
+	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return 0, err
+	}
+	const field = 22 - 3 // of the fields that follow the name
+	fields := bytes.Fields(data[bytes.LastIndexByte(data, ')')+1:])
+	if len(fields) <= field {
+		return 0, fmt.Errorf("/proc/%d/stat has %d fields", pid, len(fields))
+	}
+	return strconv.ParseUint(string(fields[field]), 10, 64)
+}

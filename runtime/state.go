@@ -1,0 +1,107 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/monmod/monmod/internal/control"
+)
+
+// abandoned is how old a container's folder must be before it is taken for one
+// whose container was never made: engines give up long before.
+const abandoned = 10 * time.Minute
+
+// lockState keeps other runtimes of this host from claiming or sweeping.
+func lockState() (unlock func(), err error) {
+	if err := os.MkdirAll(control.ContainersDir(), 0o700); err != nil {
+		return nil, fmt.Errorf("make the state folder: %w", err)
+	}
+	path := filepath.Join(control.StateDir(), "lock")
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock the state folder: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("lock %s: %w", path, err)
+	}
+	return func() { f.Close() }, nil
+}
+
+// claim makes the container's folder. The remains of an earlier container of
+// that name are removed, a living one is respected.
+func claim(p *control.Plan) error {
+	if exists(p.Root, p.Container) {
+		return fmt.Errorf("container with ID %s already exists: delete it first, or choose another ID", p.Container)
+	}
+	err := os.Mkdir(p.Dir(), 0o700)
+	if errors.Is(err, fs.ErrExist) {
+		if inUse(p.Container) {
+			return fmt.Errorf("a monitored container with ID %s exists in another engine or state folder: delete it first, or choose another ID", p.Container)
+		}
+		Discard(p.Container)
+		err = os.Mkdir(p.Dir(), 0o700)
+	}
+	if err != nil {
+		return fmt.Errorf("make the folder of container %s: %w", p.Container, err)
+	}
+	return nil
+}
+
+// inUse reports whether a supervisor answers for the container, or its
+// low-level runtime still has it.
+func inUse(id string) bool {
+	if c, err := control.Dial(id); err == nil {
+		c.Close()
+		return true
+	}
+	p, err := control.LoadPlan(id)
+	return err == nil && exists(p.Root, id)
+}
+
+// sweep removes what containers left that were planned and then never made:
+// no hook ever ran for them.
+func sweep() {
+	entries, err := os.ReadDir(control.ContainersDir())
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil || time.Since(info.ModTime()) < abandoned || inUse(e.Name()) {
+			continue
+		}
+		Discard(e.Name())
+	}
+}
+
+// Discard removes everything that is left of a monitored container whose
+// supervisor is gone: its followers and its folder. Errors are for the next
+// attempt: the folder stays while a follower does.
+func Discard(id string) error {
+	if err := control.CheckID(id); err != nil {
+		return err
+	}
+	if p, err := control.LoadPlan(id); err == nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		var all error
+		for _, f := range Followers(p) {
+			all = errors.Join(all, f.Stop(ctx))
+		}
+		if all != nil {
+			return all
+		}
+	}
+	if err := os.RemoveAll(control.ContainerDir(id)); err != nil {
+		return fmt.Errorf("remove the folder of container %s: %w", id, err)
+	}
+	return nil
+}
