@@ -471,7 +471,7 @@ func TestWrongArguments(t *testing.T) {
 		{"long socket path", func(m *member) { m.opts.Listen = Endpoint{"unix", "/" + strings.Repeat("x", 107)} }, "path of 108 bytes"},
 		{"no keys", func(m *member) { m.opts.Keys = nil }, "no keys were given"},
 		{"small window", func(m *member) { m.opts.Window = 1000 }, "window of 1000 bytes"},
-		{"time-out below two heartbeats", func(m *member) { m.opts.PeerTimeout = 60 * time.Millisecond }, "at least two heartbeats"},
+		{"time-out below two heartbeats", func(m *member) { m.opts.PeerTimeout = 150 * time.Millisecond }, "at least two heartbeats"},
 		{"negative time", func(m *member) { m.opts.StartTimeout = -1 }, "negative"},
 		{"long group", func(m *member) { m.self.Group = strings.Repeat("g", 300) }, "group name of 255 bytes"},
 		{"same fact twice", func(m *member) { m.self.Facts[1].Name = "program" }, "two facts"},

@@ -120,7 +120,7 @@ func (g *group) member(t testing.TB, id uint16) *member {
 	m.log = &logBook{}
 	m.opts = Options{
 		Listen: Endpoint{g.network, g.listen[id]}, StartTimeout: 5 * time.Second, HandshakeTimeout: 2 * time.Second,
-		Heartbeat: 50 * time.Millisecond, PeerTimeout: 400 * time.Millisecond, Logger: m.log.logger(), Plaintext: g.keysDir == "",
+		Heartbeat: 100 * time.Millisecond, PeerTimeout: time.Second, Logger: m.log.logger(), Plaintext: g.keysDir == "",
 	}
 	if g.keysDir != "" {
 		m.opts.Keys = loadKeys(t, g.keysDir, g.name, id)

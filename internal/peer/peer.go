@@ -68,7 +68,7 @@ type Options struct {
 	StartTimeout     time.Duration // until every session stands: 60 s
 	HandshakeTimeout time.Duration // for one connection, from its first byte to agreement: 10 s
 	Heartbeat        time.Duration // longest pause between two signs of life: 0.5 s
-	PeerTimeout      time.Duration // silence after which a peer is lost: 3 s
+	PeerTimeout      time.Duration // silence after which a peer is lost: 3 s; below 1 s a few lost packets are enough, TCP repeats them that late
 	Window           int           // bytes of memory per kind and session for frames not yet handled: 1 MiB
 
 	Logger logrus.FieldLogger // nil: silent
