@@ -1,0 +1,485 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/monmod/monmod/internal/control"
+)
+
+// TestMain lets this one file be all three programs, by the name it is started
+// under: monmod-runtime, its monmod, and the tests.
+func TestMain(m *testing.M) {
+	exe, err := os.Executable()
+	if err != nil {
+		panic(err)
+	}
+	switch filepath.Base(exe) {
+	case "monmod-runtime":
+		main()
+	case "monmod":
+		if err := superviseForTest(os.Args[len(os.Args)-1]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// host is an installation of its own: programs in bin, bundles beside it.
+type host struct {
+	t       *testing.T
+	dir     string
+	runtime string
+	root    string
+}
+
+func newHost(t *testing.T) *host {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: containers")
+	}
+	h := &host{t: t, dir: t.TempDir()}
+	h.runtime, h.root = filepath.Join(h.dir, "bin/monmod-runtime"), filepath.Join(h.dir, "state")
+	h.must(os.Mkdir(filepath.Join(h.dir, "bin"), 0o755))
+	for _, name := range []string{"monmod-runtime", "monmod"} {
+		h.copy("/proc/self/exe", filepath.Join(h.dir, "bin", name))
+	}
+	return h
+}
+
+// library compiles the launcher in the library's place.
+func (h *host) library() *host {
+	h.t.Helper()
+	out, err := exec.Command("gcc", "-static-pie", "-O1", "-o", filepath.Join(h.dir, "bin/libmonmod.so"), "testdata/launcher.c").CombinedOutput()
+	if err != nil {
+		h.t.Fatalf("%v: %s", err, out)
+	}
+	return h
+}
+
+func (h *host) must(err error) {
+	h.t.Helper()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func (h *host) copy(from, to string) {
+	h.t.Helper()
+	in, err := os.Open(from)
+	h.must(err)
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
+	h.must(err)
+	_, err = io.Copy(out, in)
+	h.must(errors.Join(err, out.Close()))
+}
+
+// bundle makes a container of busybox that runs a script; edit changes its
+// specification.
+func (h *host) bundle(script string, edit func(spec map[string]any)) string {
+	h.t.Helper()
+	dir, err := os.MkdirTemp(h.dir, "bundle")
+	h.must(err)
+	h.must(os.MkdirAll(filepath.Join(dir, "rootfs/bin"), 0o755))
+	h.copy("/usr/bin/busybox", filepath.Join(dir, "rootfs/bin/busybox"))
+	for _, name := range []string{"sh", "sleep", "echo", "cat", "touch", "ls"} {
+		h.must(os.Symlink("busybox", filepath.Join(dir, "rootfs/bin", name)))
+	}
+	h.must(os.WriteFile(filepath.Join(dir, "rootfs/bin/data"), nil, 0o644))
+	out, err := exec.Command("runc", "spec", "--bundle", dir).CombinedOutput()
+	if err != nil {
+		h.t.Fatalf("%v: %s", err, out)
+	}
+	path := filepath.Join(dir, "config.json")
+	data, err := os.ReadFile(path)
+	h.must(err)
+	spec := map[string]any{}
+	h.must(json.Unmarshal(data, &spec))
+	process := spec["process"].(map[string]any)
+	process["terminal"], process["args"] = false, []string{"sh", "-c", script}
+	process["env"] = []string{"PATH=/bin"}
+	if edit != nil {
+		edit(spec)
+	}
+	data, err = json.MarshalIndent(spec, "", "  ")
+	h.must(err)
+	h.must(os.WriteFile(path, data, 0o644))
+	return dir
+}
+
+// asking makes a specification ask for two variants.
+func asking(spec map[string]any) {
+	spec["annotations"] = map[string]string{"io.monmod.variants": "2"}
+}
+
+func arguments(args ...string) func(map[string]any) {
+	return func(spec map[string]any) {
+		asking(spec)
+		spec["process"].(map[string]any)["args"] = args
+	}
+}
+
+// name is a container's ID that no other test has.
+func (h *host) name(suffix string) string {
+	id := fmt.Sprintf("mm-test-%d-%s", os.Getpid(), suffix)
+	h.t.Cleanup(func() { _ = exec.Command(h.runtime, "--root", h.root, "delete", "--force", id).Run() })
+	return id
+}
+
+type result struct {
+	code           int
+	stdout, stderr string
+}
+
+// run runs the wrapper as an engine does, with files for stdout and stderr: a
+// pipe would be held open by the container.
+func (h *host) run(args ...string) result {
+	h.t.Helper()
+	return h.runWith(nil, args...)
+}
+
+func (h *host) runWith(stdin io.Reader, args ...string) result {
+	h.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, h.runtime, append([]string{"--root", h.root}, args...)...)
+	cmd.Stdin = stdin
+	var files [2]*os.File
+	for i := range files {
+		f, err := os.CreateTemp(h.dir, "out")
+		h.must(err)
+		defer f.Close()
+		files[i] = f
+	}
+	cmd.Stdout, cmd.Stderr = files[0], files[1]
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		h.t.Fatal(err)
+	}
+	r := result{code: cmd.ProcessState.ExitCode()}
+	for i, to := range []*string{&r.stdout, &r.stderr} {
+		data, err := os.ReadFile(files[i].Name())
+		h.must(err)
+		*to = string(data)
+	}
+	return r
+}
+
+// nothingLeft fails where a container left something on the host.
+func (h *host) nothingLeft(id string) {
+	h.t.Helper()
+	if _, err := os.Stat(control.ContainerDir(id)); !errors.Is(err, os.ErrNotExist) {
+		h.t.Errorf("%s is left: %v", control.ContainerDir(id), err)
+	}
+	for _, root := range []string{h.root, control.FollowersRoot()} {
+		if left, _ := filepath.Glob(filepath.Join(root, id+"*")); len(left) > 0 {
+			h.t.Errorf("%v are left", left)
+		}
+	}
+}
+
+// TestTransparent: a container that asks for nothing is the low-level runtime's.
+func TestTransparent(t *testing.T) {
+	h := newHost(t) // without a library: it is not looked for
+	dir := h.bundle("echo out; echo err >&2; exit 7", nil)
+	before, err := os.ReadFile(filepath.Join(dir, "config.json"))
+	h.must(err)
+	id := h.name("plain")
+	for _, args := range [][]string{{"run", "--bundle", dir, id}, {"run", id, "-b", dir}} {
+		if r := h.run(args...); r != (result{7, "out\n", "err\n"}) {
+			t.Errorf("%v: %+v", args, r)
+		}
+	}
+	after, err := os.ReadFile(filepath.Join(dir, "config.json"))
+	h.must(err)
+	if !bytes.Equal(before, after) {
+		t.Error("config.json was changed")
+	}
+	h.nothingLeft(id)
+	direct, err := exec.Command("runc", "--version").Output()
+	h.must(err)
+	if r := h.run("--version"); r.stdout != string(direct) {
+		t.Errorf("--version: %+v", r)
+	}
+	if r := h.run("checkpoint", "--help"); r.code != 0 {
+		t.Errorf("checkpoint --help: %+v", r)
+	}
+	if r := h.run("restore", "--lsm-mount-context"); !strings.Contains(r.stdout+r.stderr, "flag needs an argument") {
+		t.Errorf("restore --lsm-mount-context: %+v", r)
+	}
+	r := h.run("features")
+	var f struct {
+		OCIVersionMax                      string            `json:"ociVersionMax"`
+		Annotations                        map[string]string `json:"annotations"`
+		PotentiallyUnsafeConfigAnnotations []string          `json:"potentiallyUnsafeConfigAnnotations"`
+	}
+	if err := json.Unmarshal([]byte(r.stdout), &f); err != nil || f.OCIVersionMax == "" || f.Annotations["org.monmod.version"] == "" ||
+		f.Annotations["io.github.seccomp.libseccomp.version"] == "" || fmt.Sprint(f.PotentiallyUnsafeConfigAnnotations) != "[io.monmod.]" {
+		t.Errorf("features: %+v, %v", r, err)
+	}
+}
+
+// TestRefused: what asks for monitoring and cannot have it does not start, says
+// why in the log and on stderr, and leaves nothing behind.
+func TestRefused(t *testing.T) {
+	h := newHost(t)
+	full := newHost(t).library()
+	lonely := newHost(t).library()
+	h.must(os.Remove(filepath.Join(lonely.dir, "bin/monmod")))
+	for _, c := range []struct {
+		name string
+		host *host
+		edit func(map[string]any)
+		args string // before the command
+		want string
+	}{
+		{"library", h, asking, "", "find the library: there is neither"},
+		{"supervisor", lonely, asking, "", "find the supervisor: there is no program"},
+		{"require", full, nil, "--require", "this host requires it"},
+		{"kmod", full, func(s map[string]any) {
+			s["annotations"] = map[string]string{"io.monmod.variants": "2", "io.monmod.backend": "kmod"}
+		}, "", "the kernel module is not built yet"},
+		{"missing in PATH", full, arguments("nosuch"), "", `unable to start container process: exec: "nosuch": executable file not found in $PATH`},
+		{"missing", full, arguments("/no/such"), "", `exec: "/no/such": stat /no/such: no such file or directory`},
+		{"not executable", full, arguments("/bin/data"), "", `exec: "/bin/data": permission denied`},
+		{"unknown key", full, func(s map[string]any) { s["annotations"] = map[string]string{"io.monmod.varaints": "2"} }, "", "unknown annotation io.monmod.varaints"},
+		{"doubt", full, asking, "--log-rotate", "the global flag --log-rotate is not known, so it is not certain"},
+		{"user namespace", full, func(s map[string]any) {
+			asking(s)
+			l := s["linux"].(map[string]any)
+			l["namespaces"] = append(l["namespaces"].([]any), map[string]string{"type": "user"})
+		}, "", "has a user namespace"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := c.host.bundle("echo it runs", c.edit)
+			before, err := os.ReadFile(filepath.Join(dir, "config.json"))
+			h.must(err)
+			log := filepath.Join(dir, "log.json")
+			id := c.host.name("refused")
+			args := append([]string{"--log", log, "--log-format", "json"}, strings.Fields(c.args)...)
+			r := c.host.run(append(args, "run", "--bundle", dir, id)...)
+			if r.code == 0 || r.stdout != "" || !strings.Contains(r.stderr, c.want) {
+				t.Errorf("got %+v, want %q", r, c.want)
+			}
+			data, err := os.ReadFile(log)
+			h.must(err)
+			var entry struct{ Level, Msg string }
+			if err := json.Unmarshal(data, &entry); err != nil || entry.Level != "error" || entry.Msg != strings.TrimSpace(r.stderr) {
+				t.Errorf("logged %q (%v)", data, err)
+			}
+			if after, err := os.ReadFile(filepath.Join(dir, "config.json")); err != nil || !bytes.Equal(before, after) {
+				t.Errorf("config.json was changed (%v)", err)
+			}
+			c.host.nothingLeft(id)
+		})
+	}
+}
+
+// TestLifecycle: what an engine does with a container, and what the supervisor
+// gets to know of it.
+func TestLifecycle(t *testing.T) {
+	for _, low := range []string{"runc", "crun"} {
+		t.Run(low, func(t *testing.T) {
+			path, err := exec.LookPath(low)
+			if err != nil {
+				t.Skip(err)
+			}
+			h := newHost(t).library()
+			if r := h.run("--low-level", path, "run", "--bundle", h.bundle("true", nil), h.name("probe")); r.code != 0 {
+				t.Skipf("%s runs no container on this host: %s", low, r.stderr)
+			}
+			lifecycle(t, h, path)
+		})
+	}
+}
+
+func lifecycle(t *testing.T, h *host, low string) {
+	dir := h.bundle("echo $0 $MONMOD_VARIANTS; touch /written 2>/dev/null && echo wrote; exec sleep 1000", func(spec map[string]any) {
+		spec["process"].(map[string]any)["env"] = []string{"PATH=/bin", "MONMOD_VARIANTS=2"}
+		spec["root"].(map[string]any)["readonly"] = false
+	})
+	id := h.name("life")
+	run := func(args ...string) result { return h.run(append([]string{"--low-level", low}, args...)...) }
+	ok := func(args ...string) result {
+		t.Helper()
+		r := run(args...)
+		if r.code != 0 {
+			t.Fatalf("%v: %+v", args, r)
+		}
+		return r
+	}
+	ok("create", "--bundle", dir, "--pid-file", filepath.Join(dir, "pid"), id)
+	c, err := control.Dial(id)
+	h.must(err)
+	status, err := c.Status(context.Background())
+	c.Close()
+	h.must(err)
+	if sid, err := sessionOf(status.Supervisor); err != nil || sid != status.Supervisor {
+		t.Errorf("the supervisor has session %d, not its own %d (%v)", sid, status.Supervisor, err)
+	}
+	if r := run("create", "--bundle", dir, id); r.code == 0 || !strings.Contains(r.stderr, "already exists") {
+		t.Errorf("second create: %+v", r)
+	}
+	ok("start", id)
+	if state := ok("state", id); !strings.Contains(state.stdout, `"status": "running"`) {
+		t.Errorf("state: %s", state.stdout)
+	}
+	await(t, func() bool { return strings.Count(told(t, dir), "hello") == 2 })
+	if r := ok("exec", "-e", "A=b", id, "sh", "-c", "echo in; ls /written; ls /dev/monmod"); r.stdout != "in\n/written\nlibmonmod.so\nsock\n" {
+		t.Errorf("exec: %+v", r)
+	}
+	process := filepath.Join(dir, "process.json")
+	h.must(os.WriteFile(process, []byte(`{"args":["echo","from file"],"cwd":"/","env":["PATH=/bin"],"user":{"uid":0,"gid":0}}`), 0o600))
+	if r := ok("exec", "--process", process, id); r.stdout != "from file\n" {
+		t.Errorf("exec --process: %+v", r)
+	}
+	follower := func() string {
+		data, err := exec.Command(low, "--root", control.FollowersRoot(), "state", id+".2").Output()
+		h.must(err)
+		return string(data)
+	}
+	ok("pause", id)
+	if s := follower(); !strings.Contains(s, `"paused"`) {
+		t.Errorf("the follower is not paused: %s", s)
+	}
+	ok("resume", id)
+	if s := follower(); !strings.Contains(s, `"running"`) {
+		t.Errorf("the follower does not run: %s", s)
+	}
+	ok("update", "--pids-limit", "50", id)
+	if r := h.runWith(strings.NewReader(`{"pids":{"limit":60}}`), "--low-level", low, "update", "--resources", "-", id); r.code != 0 {
+		t.Errorf("update from stdin: %+v", r)
+	}
+	if r := run("checkpoint", "--image-path", dir, id); r.code == 0 || !strings.Contains(r.stderr, "cannot be checkpointed") {
+		t.Errorf("checkpoint: %+v", r)
+	}
+	ok("kill", id, "KILL")
+	await(t, func() bool { return strings.Contains(run("state", id).stdout, `"stopped"`) })
+	ok("delete", id)
+	h.nothingLeft(id)
+	await(t, func() bool { return syscall.Kill(status.Supervisor, 0) != nil })
+	want := "init true\nfollower true\nstart\nhello true\nhello true\n" +
+		"exec [\"sh\" \"-c\" \"echo in; ls /written; ls /dev/monmod\"]\nexec [\"echo\" \"from file\"]\npause\nresume\n" +
+		"update {\"pids\":{\"limit\":50}}\nupdate {\"pids\":{\"limit\":60}}\nkill killed\nstopped\n"
+	got := strings.ReplaceAll(strings.ReplaceAll(told(t, dir), "hello 1 ", "hello "), "hello 2 ", "hello ")
+	if got != want {
+		t.Errorf("told\n%s\nwant\n%s", got, want)
+	}
+	// The bundle was rewritten; it starts again as it is.
+	ok("create", "--bundle", dir, id)
+	ok("delete", "--force", id)
+	h.nothingLeft(id)
+}
+
+func sessionOf(pid int) (int, error) { return unix.Getsid(pid) }
+
+func told(t *testing.T, bundle string) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(bundle, "told"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+func await(t *testing.T, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !done(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it does not happen")
+		}
+	}
+}
+
+// TestRun: one command from create to delete, with the program's exit code.
+func TestRun(t *testing.T) {
+	h := newHost(t).library()
+	dir := h.bundle("echo one; exit 5", asking)
+	id := h.name("run")
+	if r := h.run("run", "--bundle", dir, id); r.code != 5 || r.stdout != "one\n" {
+		t.Errorf("%+v", r)
+	}
+	h.nothingLeft(id)
+}
+
+// TestSupervisorFails: the engine's user reads the supervisor's words.
+func TestSupervisorFails(t *testing.T) {
+	h := newHost(t).library()
+	dir := h.bundle("echo one", func(spec map[string]any) {
+		asking(spec)
+		spec["process"].(map[string]any)["env"] = []string{"PATH=/bin", "FAIL=early"}
+	})
+	id := h.name("early")
+	r := h.run("run", "--bundle", dir, id)
+	if r.code == 0 || r.stdout != "" || !strings.Contains(r.stderr, "it ended: exit status 1: the arena has no room") {
+		t.Errorf("%+v", r)
+	}
+	if r := h.run("delete", "--force", id); r.code != 0 {
+		t.Errorf("delete: %+v", r)
+	}
+	h.nothingLeft(id)
+}
+
+// TestSupervisorGone: a supervisor that was killed holds nothing up, and no
+// container starts without it.
+func TestSupervisorGone(t *testing.T) {
+	h := newHost(t).library()
+	dir := h.bundle("echo one", asking)
+	id := h.name("gone")
+	if r := h.run("create", "--bundle", dir, id); r.code != 0 {
+		t.Fatalf("create: %+v", r)
+	}
+	c, err := control.Dial(id)
+	h.must(err)
+	status, err := c.Status(context.Background())
+	c.Close()
+	h.must(err)
+	h.must(syscall.Kill(status.Supervisor, syscall.SIGKILL))
+	await(t, func() bool { return syscall.Kill(status.Supervisor, 0) != nil })
+	if r := h.run("start", id); r.code == 0 || !strings.Contains(r.stderr, "the supervisor does not answer") {
+		t.Errorf("start: %+v", r)
+	}
+	if r := h.run("delete", "--force", id); r.code != 0 {
+		t.Errorf("delete: %+v", r)
+	}
+	h.nothingLeft(id)
+}
+
+func TestExecDenied(t *testing.T) {
+	h := newHost(t).library()
+	dir := h.bundle("exec sleep 1000", func(spec map[string]any) {
+		spec["annotations"] = map[string]string{"io.monmod.variants": "2", "io.monmod.exec": "deny"}
+	})
+	id := h.name("deny")
+	for _, args := range [][]string{{"create", "--bundle", dir, id}, {"start", id}} {
+		if r := h.run(args...); r.code != 0 {
+			t.Fatalf("%v: %+v", args, r)
+		}
+	}
+	for _, args := range [][]string{{"exec", id, "echo", "x"}, {"--new-flag", "exec", id, "echo", "x"}, {"exec", "--new-flag", id, "echo"}} {
+		if r := h.run(args...); r.code == 0 || !strings.Contains(r.stderr, "exec is refused") {
+			t.Errorf("%v: %+v", args, r)
+		}
+	}
+	if r := h.run("delete", "--force", id); r.code != 0 {
+		t.Errorf("delete: %+v", r)
+	}
+	h.nothingLeft(id)
+}
