@@ -1,11 +1,13 @@
 package programs
 
 import (
+	"flag"
 	"net"
 	"net/http"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/monmod/monmod/test/internal/proc"
 	"github.com/monmod/monmod/test/internal/scratch"
@@ -16,6 +18,10 @@ import (
 func TestMain(m *testing.M) {
 	if err := proc.AdoptOrphans(); err != nil {
 		panic(err)
+	}
+	flag.Parse()
+	if limit := flag.Lookup("test.timeout").Value.(flag.Getter).Get().(time.Duration); limit > 0 {
+		proc.EndBy(time.Now().Add(limit - 10*time.Second))
 	}
 	os.Exit(m.Run())
 }

@@ -21,9 +21,10 @@ import (
 
 // Deadlines: of a program's whole life, of a server's start, of one client connection.
 const (
-	runDeadline   = 120 * time.Second
-	startDeadline = 30 * time.Second
-	driveDeadline = 60 * time.Second
+	runDeadline   = 60 * time.Second
+	startDeadline = 20 * time.Second
+	driveDeadline = 40 * time.Second
+	stopDeadline  = 15 * time.Second
 	orphanGrace   = 2 * time.Second
 )
 
@@ -153,7 +154,10 @@ func (b *Bench) runServer(how target.How) Outcome {
 		return Outcome{Err: err}
 	}
 	answers, err := drive(p, site, server)
+	// A server that SIGTERM does not end need not use up the whole of its deadline.
+	stop := time.AfterFunc(stopDeadline, p.Kill)
 	o := outcome(p.Wait(), err)
+	stop.Stop()
 	o.Answers = answers
 	if server.Log != "" && err == nil {
 		log, err := sortedLines(filepath.Join(own, server.Log))
@@ -260,7 +264,7 @@ func outcome(r proc.Result, err error) Outcome {
 		err = r.Err
 	}
 	if r.Expired {
-		err = errors.Join(err, fmt.Errorf("it had not ended after %v", runDeadline))
+		err = errors.Join(err, fmt.Errorf("it had not ended after %v", r.Elapsed.Round(time.Millisecond)))
 	}
 	return Outcome{Status: r.Status, Stdout: r.Stdout, Result: r, Err: err}
 }

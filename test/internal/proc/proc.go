@@ -59,10 +59,20 @@ type Result struct {
 	Err     error  // waiting failed, for instance because output was held open by a process left behind
 }
 
+// endBy bounds the deadline of everything that is started; zero does not.
+var endBy time.Time
+
+// EndBy makes every program end by t at the latest. A test binary whose own time is up dies without ending what it started,
+// so its TestMain calls this with a moment before that.
+func EndBy(t time.Time) { endBy = t }
+
 // Start starts the program of spec. It is killed, with its process group, when spec.Deadline has passed.
 func Start(spec Spec) (*Process, error) {
+	if !endBy.IsZero() {
+		spec.Deadline = min(spec.Deadline, time.Until(endBy))
+	}
 	if len(spec.Argv) == 0 || spec.Deadline <= 0 {
-		return nil, fmt.Errorf("start %q with deadline %v: a program and a deadline are both required", spec.Argv, spec.Deadline)
+		return nil, fmt.Errorf("start %q with deadline %v: a program and time for it are both required", spec.Argv, spec.Deadline)
 	}
 	p := &Process{spec: spec, done: make(chan struct{}), started: time.Now()}
 	cmd := exec.Command(spec.Argv[0], spec.Argv[1:]...)

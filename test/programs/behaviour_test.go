@@ -1,0 +1,291 @@
+package programs
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/monmod/monmod/test/internal/filetree"
+	"github.com/monmod/monmod/test/internal/proc"
+)
+
+func TestExitStatus(t *testing.T) {
+	nativelyAndMonitored(t, func(s stage) {
+		for _, c := range []struct {
+			argv   []string
+			status int
+		}{
+			{[]string{"exit", "0"}, 0},
+			{[]string{"exit", "3"}, 3},
+			{[]string{"exit", "255"}, 255},
+			{[]string{"kill", "15"}, 128 + 15},
+			{[]string{"kill", "9"}, 128 + 9},
+			{[]string{"abort"}, 128 + 6},
+			// A fault that all variants run into alike is the program's own.
+			{[]string{"fault"}, 128 + 11},
+		} {
+			s.want(s.run(s.spec(append([]string{s.behave}, c.argv...)...)), c.status, "")
+		}
+	})
+}
+
+func TestStreams(t *testing.T) {
+	nativelyAndMonitored(t, func(s stage) {
+		r := s.run(s.spec(s.behave, "streams"))
+		s.want(r, 0, "to stdout\n")
+		if !bytes.Contains(r.Stderr, []byte("to stderr\n")) {
+			s.t.Errorf("standard error is lost: %s", r)
+		}
+	})
+}
+
+func TestStdin(t *testing.T) {
+	text := string(filetree.Text(3, 300_000))
+	lines := strings.SplitAfter(strings.TrimSuffix(text, "\n")+"\n", "\n")
+	lines = lines[:len(lines)-1]
+	nativelyAndMonitored(t, func(s stage) {
+		spec := s.spec("cat")
+		spec.Stdin = strings.NewReader(text)
+		s.want(s.run(spec), 0, text)
+
+		spec = s.spec("sort", "--parallel=1", "-s", "-k2,2")
+		spec.Stdin = strings.NewReader(strings.Join(lines, ""))
+		if r := s.run(spec); r.Status != 0 || len(r.Stdout) != len(strings.Join(lines, "")) {
+			s.t.Errorf("sort from a pipe: %s", r)
+		}
+
+		// A writer that takes its time: the leader blocks, the followers must wait for it.
+		r, w := io.Pipe()
+		go func() {
+			for i := range 10 {
+				fmt.Fprintf(w, "line %d\n", i)
+				time.Sleep(20 * time.Millisecond)
+			}
+			w.Close()
+		}()
+		spec = s.spec("wc", "-l")
+		spec.Stdin = r
+		s.want(s.run(spec), 0, "10\n")
+
+		// Closed from the start.
+		spec = s.spec("cat")
+		spec.Stdin = strings.NewReader("")
+		s.want(s.run(spec), 0, "")
+	})
+}
+
+func TestBrokenPipe(t *testing.T) {
+	nativelyAndMonitored(t, func(s stage) {
+		r, w, err := os.Pipe()
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		spec := s.spec("yes")
+		spec.Stdout = w
+		p := s.start(spec)
+		w.Close()
+		if _, err := io.ReadFull(r, make([]byte, 100_000)); err != nil {
+			s.t.Error(err)
+		}
+		r.Close()
+		s.want(p.Wait(), 128+13, "")
+	})
+}
+
+func TestInheritedDescriptor(t *testing.T) {
+	const text = "what descriptor 7 holds\n"
+	nativelyAndMonitored(t, func(s stage) {
+		path := filepath.Join(s.base, "seven")
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			s.t.Fatal(err)
+		}
+		file, err := os.Open(path)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		defer file.Close()
+		r, w, err := os.Pipe()
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		defer r.Close()
+		if _, err := w.WriteString(text); err != nil {
+			s.t.Fatal(err)
+		}
+		w.Close()
+		for _, f := range []*os.File{file, r} {
+			spec := s.spec(s.behave, "descriptor", "7")
+			spec.Extra = []*os.File{nil, nil, nil, nil, f}
+			s.want(s.run(spec), 0, text)
+		}
+		// And what was not inherited is not open: the monitor's own descriptors are out of reach.
+		s.want(s.run(s.spec(s.behave, "descriptor", "7")), int(syscall.EBADF), "")
+	})
+}
+
+func TestEnvironment(t *testing.T) {
+	nativelyAndMonitored(t, func(s stage) {
+		spec := s.spec("env")
+		spec.Env = append(spec.Env, "EMPTY=", "SPACE=a b\tc", "Z=last")
+		s.want(s.run(spec), 0, strings.Join(spec.Env, "\n")+"\n")
+	})
+}
+
+// TestUncheckedProgram tries what this version cannot follow: it has to end with the call's name, and what the call would have
+// started must not run.
+func TestUncheckedProgram(t *testing.T) {
+	nativelyAndMonitored(t, func(s stage) {
+		for _, c := range []struct {
+			name  string
+			argv  []string
+			calls []string
+		}{
+			{"fork", []string{s.behave, "fork", "marker"}, []string{"clone", "fork"}},
+			{"vfork", []string{s.behave, "vfork", "marker"}, []string{"vfork", "clone"}},
+			{"thread", []string{s.behave, "thread", "marker"}, []string{"clone3", "clone"}},
+			{"exec", []string{s.behave, "exec", "marker"}, []string{"execve"}},
+			{"shell", []string{"sh", "-c", "touch marker; true"}, []string{"clone", "fork"}},
+			{"python thread", []string{"python3", "-c", "import threading; threading.Thread(target=open, args=('marker', 'w')).start()"}, []string{"clone3", "clone"}},
+		} {
+			marker := filepath.Join(s.base, "marker")
+			if err := os.Remove(marker); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				s.t.Fatal(err)
+			}
+			r := s.run(s.spec(c.argv...))
+			_, err := os.Stat(marker)
+			if s.how.Variants == 0 {
+				if err != nil || r.Status != 0 {
+					s.t.Errorf("%s natively: %v, %s", c.name, err, r)
+				}
+				continue
+			}
+			if err == nil {
+				s.t.Errorf("%s: what was started ran unchecked: %s", c.name, r)
+			}
+			named := false
+			for _, call := range c.calls {
+				named = named || bytes.Contains(r.Stderr, []byte(call))
+			}
+			if r.Status == 0 || !named {
+				s.t.Errorf("%s: want a failure that names one of %q: %s", c.name, c.calls, r)
+			}
+		}
+	})
+}
+
+// TestFaultInOneVariant gives the program an address of the leader, as an attack would that knows its layout: it works
+// natively, and monitored it faults in the follower before the output leaves.
+func TestFaultInOneVariant(t *testing.T) {
+	nativelyAndMonitored(t, func(s stage) {
+		stdin, feed, err := os.Pipe()
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		defer stdin.Close()
+		defer feed.Close()
+		spec := s.spec(s.behave, "peek")
+		spec.Stdin = stdin
+		p := s.start(spec)
+		pid := s.firstLinePid(p)
+		fmt.Fprintf(feed, "%x\n", s.baseAddress(pid))
+		r := p.Wait()
+		first := fmt.Sprintf("%d\n", pid)
+		if s.how.Variants == 0 {
+			s.want(r, 0, first+"byte 127\n")
+			return
+		}
+		s.want(r, statusDivergence, first)
+		if !bytes.Contains(bytes.ToLower(r.Stderr), []byte("diverge")) {
+			s.t.Errorf("no message about a divergence: %s", r)
+		}
+	})
+}
+
+// TestStoppedLeader stops the variant that works and lets it go on: time in which it is stopped is nobody's fault.
+func TestStoppedLeader(t *testing.T) {
+	const steps = 60
+	nativelyAndMonitored(t, func(s stage) {
+		p := s.start(s.spec(s.behave, "count", strconv.Itoa(steps)))
+		pid := s.firstLinePid(p)
+		if err := p.WaitOutput(10*time.Second, func(b []byte) bool { return bytes.Contains(b, []byte("\n10\n")) }); err != nil {
+			s.t.Fatal(err)
+		}
+		if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+			s.t.Fatalf("stop the leader, process %d: %v", pid, err)
+		}
+		time.Sleep(300 * time.Millisecond)
+		stopped := len(p.Output())
+		time.Sleep(1500 * time.Millisecond)
+		if now := len(p.Output()); now != stopped {
+			s.t.Errorf("%d bytes of output while the leader was stopped", now-stopped)
+		}
+		if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
+			s.t.Fatal(err)
+		}
+		var want strings.Builder
+		fmt.Fprintln(&want, pid)
+		for i := 1; i <= steps; i++ {
+			fmt.Fprintln(&want, i)
+		}
+		s.want(p.Wait(), 0, want.String())
+	})
+}
+
+// TestSignalled sends SIGTERM to what was started, as a service manager does.
+func TestSignalled(t *testing.T) {
+	nativelyAndMonitored(t, func(s stage) {
+		p := s.start(s.spec(s.behave, "count", "100000"))
+		s.firstLinePid(p)
+		if err := p.Signal(syscall.SIGTERM); err != nil {
+			s.t.Fatal(err)
+		}
+		if r := p.Wait(); r.Status != 128+15 {
+			s.t.Errorf("want status %d: %s", 128+15, r)
+		}
+	})
+}
+
+// firstLinePid waits for the first line of output, the process ID that the program itself sees: the leader's.
+func (s stage) firstLinePid(p *proc.Process) int {
+	s.t.Helper()
+	if err := p.WaitOutput(10*time.Second, func(b []byte) bool { return bytes.ContainsRune(b, '\n') }); err != nil {
+		s.t.Fatal(err)
+	}
+	line, _, _ := strings.Cut(string(p.Output()), "\n")
+	pid, err := strconv.Atoi(line)
+	if err != nil {
+		s.t.Fatalf("the first line of output is no process ID: %v", err)
+	}
+	return pid
+}
+
+// baseAddress returns where the program lies in process pid.
+func (s stage) baseAddress(pid int) uint64 {
+	s.t.Helper()
+	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for line := range strings.Lines(string(maps)) {
+		if !strings.HasSuffix(line, s.behave+"\n") {
+			continue
+		}
+		from, _, _ := strings.Cut(line, "-")
+		addr, err := strconv.ParseUint(from, 16, 64)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		return addr
+	}
+	s.t.Fatalf("%s is not among the mappings of process %d:\n%s", s.behave, pid, maps)
+	return 0
+}

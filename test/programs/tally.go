@@ -1,0 +1,77 @@
+package programs
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/monmod/monmod/test/internal/target"
+)
+
+// Cell is one line of the table of results: one workload in one way, with or without a load beside it.
+type Cell struct {
+	Workload string
+	How      target.How
+	Load     string // "" or what kept the processors busy
+}
+
+// Tally counts how the runs of one cell ended, by verdict.
+type Tally map[Verdict]int
+
+// Runs returns the number of all runs.
+func (t Tally) Runs() int {
+	n := 0
+	for _, c := range t {
+		n += c
+	}
+	return n
+}
+
+// Results collects the tallies in the order in which their cells were first met.
+type Results struct {
+	cells   []Cell
+	tallies map[Cell]Tally
+}
+
+// Add counts one run.
+func (r *Results) Add(c Cell, v Verdict) {
+	if r.tallies == nil {
+		r.tallies = map[Cell]Tally{}
+	}
+	if r.tallies[c] == nil {
+		r.tallies[c] = Tally{}
+		r.cells = append(r.cells, c)
+	}
+	r.tallies[c][v]++
+}
+
+// Markdown renders the page docs/compatibility.md. machine says where the runs were made.
+func (r *Results) Markdown(machine string) []byte {
+	total := Tally{}
+	for _, t := range r.tallies {
+		for v, n := range t {
+			total[v] += n
+		}
+	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, `# Compatibility
+
+Each workload was run natively and then again and again as cross-checked variants on one host, and each of those runs was compared with the native one:
+exit status, output, the files left behind with their contents, and for servers every answer to a client. Written by `+"`make soak`"+`; do not edit.
+
+- Machine: %s
+- Runs: %d. Identical: %d. False divergences: %d. Other results than natively: %d. Not run to their end: %d.
+
+| workload | variants | policy | load | runs | identical | divergences | mismatches | failures |
+|---|---|---|---|---|---|---|---|---|
+`, machine, total.Runs(), total[Same], total[Diverged], total[Mismatch], total[Failed])
+	for _, c := range r.cells {
+		t := r.tallies[c]
+		load := c.Load
+		if load == "" {
+			load = "none"
+		}
+		fmt.Fprintf(&b, "| %s | %d | %s | %s | %d | %d | %d | %d | %d |\n", c.Workload, c.How.Variants, c.How.Policy, load,
+			t.Runs(), t[Same], t[Diverged], t[Mismatch], t[Failed])
+	}
+	return b.Bytes()
+}

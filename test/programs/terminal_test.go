@@ -1,0 +1,187 @@
+package programs
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+
+	"github.com/monmod/monmod/test/internal/proc"
+)
+
+// terminal is a program on a pseudo-terminal of its own.
+type terminal struct {
+	stage
+	*proc.Process
+	side *os.File // the test's end
+	mu   sync.Mutex
+	seen bytes.Buffer
+}
+
+// onTerminal starts the program of spec as the leader of a session on a new terminal of 33 lines and 101 columns.
+func (s stage) onTerminal(spec proc.Spec) *terminal {
+	s.t.Helper()
+	side, tty, err := pty.Open()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { side.Close() })
+	defer tty.Close()
+	if err := pty.Setsize(side, &pty.Winsize{Rows: 33, Cols: 101}); err != nil {
+		s.t.Fatal(err)
+	}
+	spec.Stdin, spec.Stdout, spec.Stderr = tty, tty, tty
+	spec.Attr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0}
+	term := &terminal{stage: s, side: side, Process: s.start(spec)}
+	go func() {
+		block := make([]byte, 4096)
+		for {
+			n, err := side.Read(block)
+			term.mu.Lock()
+			term.seen.Write(block[:n])
+			term.mu.Unlock()
+			if err != nil {
+				return // the terminal is closed, or nobody holds its other end any more
+			}
+		}
+	}()
+	return term
+}
+
+func (t *terminal) text() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.seen.String()
+}
+
+// expect waits until the terminal shows what pattern matches.
+func (t *terminal) expect(pattern string) {
+	t.t.Helper()
+	re := regexp.MustCompile(pattern)
+	for end := time.Now().Add(15 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if re.MatchString(t.text()) {
+			return
+		}
+	}
+	t.t.Fatalf("the terminal does not show %q, but\n%s", pattern, t.text())
+}
+
+func (t *terminal) enter(keys string) {
+	t.t.Helper()
+	if _, err := io.WriteString(t.side, keys); err != nil {
+		t.t.Fatalf("type %q: %v; the terminal shows\n%s", keys, err, t.text())
+	}
+}
+
+func (t *terminal) ends(status int) {
+	t.t.Helper()
+	if r := t.Wait(); r.Status != status || r.Expired {
+		t.t.Errorf("want status %d: %s\nthe terminal shows\n%s", status, r, t.text())
+	}
+}
+
+func TestInterruptOnce(t *testing.T) {
+	const script = `
+import signal, time
+count = 0
+def interrupted(number, frame):
+    global count
+    count += 1
+signal.signal(signal.SIGINT, interrupted)
+print("ready", flush=True)
+while not count: time.sleep(0.01)
+time.sleep(0.5)
+print("count is", count, flush=True)
+`
+	nativelyAndMonitored(t, func(s stage) {
+		term := s.onTerminal(s.spec("python3", "-c", script))
+		term.expect("ready")
+		term.enter("\x03")
+		term.expect(`count is 1\r`)
+		term.ends(0)
+	})
+}
+
+func TestInterruptUnhandled(t *testing.T) {
+	nativelyAndMonitored(t, func(s stage) {
+		term := s.onTerminal(s.spec("cat"))
+		term.enter("first\n")
+		term.expect(`first\r\nfirst\r\n`)
+		term.enter("\x03")
+		term.ends(128 + 2)
+	})
+}
+
+func TestTerminalInput(t *testing.T) {
+	nativelyAndMonitored(t, func(s stage) {
+		term := s.onTerminal(s.spec("cat"))
+		term.enter("a line\n")
+		term.expect(`a line\r\na line\r\n`)
+		term.enter("\x04")
+		term.ends(0)
+	})
+}
+
+func TestWindowSize(t *testing.T) {
+	const script = `
+import os, signal, sys
+print("terminal", [os.isatty(n) for n in range(3)], os.get_terminal_size())
+signal.signal(signal.SIGWINCH, lambda n, f: print("changed", os.get_terminal_size(), flush=True))
+print("ready", flush=True)
+print("read", sys.stdin.readline())
+`
+	nativelyAndMonitored(t, func(s stage) {
+		term := s.onTerminal(s.spec("python3", "-c", script))
+		term.expect(`terminal \[True, True, True\] os.terminal_size\(columns=101, lines=33\)`)
+		term.expect("ready")
+		if err := pty.Setsize(term.side, &pty.Winsize{Rows: 40, Cols: 120}); err != nil {
+			s.t.Fatal(err)
+		}
+		term.expect(`changed os.terminal_size\(columns=120, lines=40\)`)
+		term.enter("end\n")
+		term.expect("read end")
+		term.ends(0)
+	})
+}
+
+// TestJobControl stops a program with Ctrl-Z under a shell and brings it back, twice.
+func TestJobControl(t *testing.T) {
+	const script = `print("program ready", flush=True); print("program got", input())`
+	nativelyAndMonitored(t, func(s stage) {
+		// The shell itself is not monitored.
+		argv := s.spec("python3", "-c", script).Argv
+		for i, a := range argv {
+			argv[i] = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+		}
+		shell := s
+		shell.how.Variants = 0
+		spec := shell.spec("bash", "--norc", "--noprofile", "--noediting", "-i")
+		spec.Env = append(spec.Env, "PS1=prompt> ")
+		term := shell.onTerminal(spec)
+		term.expect(`prompt> $`)
+		term.enter(strings.Join(argv, " ") + "\n")
+		term.expect(`\nprogram ready`)
+		for i := 1; i <= 2; i++ {
+			term.enter("\x1a")
+			term.expect(fmt.Sprintf(`(?s)(Stopped.*){%d}prompt> $`, i))
+			term.enter("fg\n")
+			term.expect(`prompt> fg\r\n[^\n]*python3[^\n]*\n[^\n]*$`)
+			// The shell gives the program the terminal back at about this time: what is typed now must reach it.
+			time.Sleep(200 * time.Millisecond)
+		}
+		term.enter("hello\n")
+		term.expect(`\nprogram got hello`)
+		term.enter("echo status is $?\n")
+		term.expect(`\nstatus is 0\r`)
+		term.enter("exit 9\n")
+		term.ends(9)
+	})
+}
