@@ -43,8 +43,8 @@ enum mm_arg_kind {
 #define MM_NOREF 0xff
 
 struct mm_arg {
-	uint8_t kind; /* enum mm_arg_kind, MM_A_OPT */
-	uint8_t ref;  /* the argument that holds the count, or MM_NOREF */
+	uint8_t kind;  /* enum mm_arg_kind, MM_A_OPT */
+	uint8_t ref;   /* the argument that holds the count, or MM_NOREF */
 	uint16_t size; /* bytes of one element */
 };
 
@@ -56,18 +56,18 @@ enum mm_compare { MM_EXACT, MM_ERRNO, MM_IGNORED };
 
 struct mm_row {
 	uint16_t native; /* number on this processor */
-	uint8_t klass;	 /* enum mm_class */
+	uint8_t klass;   /* enum mm_class */
 	uint8_t effect;
 	uint8_t result; /* enum mm_compare */
-	uint8_t flags;	/* MM_F_* */
-	uint8_t error;	/* MM_C_ABSENT: the error number */
+	uint8_t flags;  /* MM_F_* */
+	uint8_t error;  /* MM_C_ABSENT: the error number */
 	uint8_t nargs;
 	struct mm_arg args[6];
 };
 
 struct mm_spelling {
 	uint16_t nr;
-	int8_t arg[6];	  /* index of the original's argument, or -1 */
+	int8_t arg[6];    /* index of the original's argument, or -1 */
 	int32_t value[6]; /* where arg is -1 */
 };
 

@@ -42,10 +42,10 @@ enum mm_state {
 struct mm_control {
 	uint64_t magic;
 	uint32_t version;
-	uint32_t state;	    /* enum mm_state */
+	uint32_t state;     /* enum mm_state */
 	uint32_t exit_code; /* valid in MM_STATE_ENDING: 70 divergence, 69 peer lost */
-	uint32_t live;	    /* bit i: follower slot i takes part */
-	uint32_t epoch;	    /* grows with every change of `live` */
+	uint32_t live;      /* bit i: follower slot i takes part */
+	uint32_t epoch;     /* grows with every change of `live` */
 	uint32_t pad;
 };
 
@@ -79,9 +79,9 @@ struct mm_index {
 	uint64_t magic;
 	uint32_t version;
 	uint32_t pad0[13];
-	uint64_t tail;	   /* bytes of the stream that may be overwritten */
+	uint64_t tail;     /* bytes of the stream that may be overwritten */
 	uint64_t compared; /* sequence number of the newest call found equal */
-	uint64_t done;	   /* sequence number of the newest call wholly carried out */
+	uint64_t done;     /* sequence number of the newest call wholly carried out */
 	uint32_t bell;
 	uint32_t waits; /* the follower sleeps on the stream's bell */
 	uint32_t pad1[8];

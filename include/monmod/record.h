@@ -24,10 +24,10 @@ enum mm_rec_kind {
 	MM_REC_FAULT = 5,
 };
 
-#define MM_REC_MAX (32u << 10)	/* bytes of one record, header included; at most half of MM_RING_MIN */
-#define MM_FORM_MAX 1536u	/* bytes of one form */
-#define MM_INLINE_MAX 64u	/* up to here an argument's bytes stand whole in the form */
-#define MM_EXCERPT 48u		/* of longer ones, the first bytes, behind the digest */
+#define MM_REC_MAX (32u << 10) /* bytes of one record, header included; at most half of MM_RING_MIN */
+#define MM_FORM_MAX 1536u      /* bytes of one form */
+#define MM_INLINE_MAX 64u      /* up to here an argument's bytes stand whole in the form */
+#define MM_EXCERPT 48u         /* of longer ones, the first bytes, behind the digest */
 
 struct mm_rec {
 	uint32_t size; /* bytes of the whole record */
@@ -58,8 +58,8 @@ enum mm_item_kind {
 };
 
 struct mm_item {
-	uint8_t arg;	/* 0 to 5: the canonical argument; 6: the place of a fault */
-	uint8_t kind;	/* enum mm_item_kind */
+	uint8_t arg;    /* 0 to 5: the canonical argument; 6: the place of a fault */
+	uint8_t kind;   /* enum mm_item_kind */
 	uint16_t bytes; /* bytes that follow, before padding to 8 */
 	uint32_t total; /* bytes in the program's memory (saturated) */
 };
@@ -68,7 +68,7 @@ struct mm_item {
 struct mm_result {
 	int64_t ret;
 	uint8_t digest[16]; /* own data (fs: own): digest of what the leader read, else zero */
-	uint8_t made;	    /* enum mm_fd_class of the descriptor(s) made by the call, 0: none */
+	uint8_t made;       /* enum mm_fd_class of the descriptor(s) made by the call, 0: none */
 	uint8_t made_kind;  /* enum mm_fd_kind */
 	uint16_t nout;
 	uint32_t pad;
@@ -76,7 +76,7 @@ struct mm_result {
 };
 
 struct mm_out {
-	uint32_t arg;	/* 0 to 5, or 8 + i: the i-th piece of an iovec or nested buffer */
+	uint32_t arg;   /* 0 to 5, or 8 + i: the i-th piece of an iovec or nested buffer */
 	uint32_t bytes; /* in this record */
 	uint64_t total; /* of the whole buffer; the rest comes in DATA records */
 };
@@ -85,7 +85,7 @@ struct mm_out {
 enum mm_fd_class {
 	MM_FD_NONE = 0,
 	MM_FD_LEADER = 1, /* in the leader only; followers hold a placeholder */
-	MM_FD_OWN = 2,	  /* every variant's own */
+	MM_FD_OWN = 2,    /* every variant's own */
 	MM_FD_SHARED = 3, /* a regular file of a shared file system: the leader works, followers may map */
 };
 

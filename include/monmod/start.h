@@ -43,8 +43,8 @@ enum mm_msg_type {
 struct mm_msg {
 	uint32_t magic;
 	uint16_t version; /* MM_ABI_VERSION */
-	uint16_t type;	  /* enum mm_msg_type */
-	uint32_t bytes;	  /* of the body */
+	uint16_t type;    /* enum mm_msg_type */
+	uint32_t bytes;   /* of the body */
 	uint32_t pad;
 };
 
@@ -63,24 +63,24 @@ struct mm_bases {
 	uint64_t program;
 	uint64_t interp;
 	uint64_t stack; /* top */
-	uint64_t mmap;	/* below it anonymous and file mappings without a hint are placed, downwards */
-	uint64_t brk;	/* gap behind the program's image, bytes */
+	uint64_t mmap;  /* below it anonymous and file mappings without a hint are placed, downwards */
+	uint64_t brk;   /* gap behind the program's image, bytes */
 };
 
-#define MM_START_AUDIT 0x1u	  /* on_divergence: audit */
-#define MM_START_FS_SHARED 0x2u	  /* regular files are the leader's; else each variant's own, but for the MOUNTS section */
+#define MM_START_AUDIT 0x1u           /* on_divergence: audit */
+#define MM_START_FS_SHARED 0x2u       /* regular files are the leader's; else each variant's own, but for the MOUNTS section */
 #define MM_START_PROGRAM_DIFFERS 0x4u /* places in code are not compared */
 
 struct mm_msg_start {
-	uint32_t role;	    /* enum mm_role */
-	uint32_t id;	    /* variant ID of the group */
-	uint32_t slot;	    /* follower: 0 … followers-1 */
+	uint32_t role;      /* enum mm_role */
+	uint32_t id;        /* variant ID of the group */
+	uint32_t slot;      /* follower: 0 … followers-1 */
 	uint32_t followers; /* how many */
 	uint32_t ring_size; /* bytes */
-	uint32_t flags;	    /* MM_START_* */
-	uint32_t spin;	    /* tries before sleeping on a bell; 0 where variants outnumber CPUs */
-	uint32_t pad;
-	uint64_t key[2]; /* of the digests */
+	uint32_t flags;     /* MM_START_* */
+	uint32_t spin;      /* tries before sleeping on a bell; 0 where variants outnumber CPUs */
+	uint32_t pid;       /* the leader's in its PID namespace: what getpid() answers in every variant */
+	uint64_t key[2];    /* of the digests */
 	struct mm_bases bases;
 };
 
@@ -92,30 +92,30 @@ struct mm_section {
 
 enum mm_section_tag {
 	MM_SEC_END = 0,
-	MM_SEC_PROGRAM = 1,  /* path of the program as asked for, no NUL */
-	MM_SEC_ARGV = 2,     /* strings, each with its NUL */
-	MM_SEC_ENVP = 3,     /* strings, each with its NUL */
-	MM_SEC_CWD = 4,	     /* path, no NUL */
-	MM_SEC_FDS = 5,	     /* struct mm_fd_entry … */
-	MM_SEC_LIMITS = 6,   /* 16 × {soft, hard} of 8 bytes, RLIMIT_CPU … RLIMIT_RTTIME */
-	MM_SEC_IDS = 7,	     /* ruid euid suid rgid egid sgid, 4 bytes each */
-	MM_SEC_GROUPS = 8,   /* 4 bytes each */
-	MM_SEC_PROCESS = 9,  /* struct mm_process_state */
-	MM_SEC_POLICY = 10,  /* START only: one byte per canonical number: MM_POL_* */
-	MM_SEC_RULES = 11,   /* START only: struct mm_rule, each followed by its pattern, padded to 8 */
-	MM_SEC_MOUNTS = 12,  /* START only: struct mm_mount … */
+	MM_SEC_PROGRAM = 1, /* path of the program as asked for, no NUL */
+	MM_SEC_ARGV = 2,    /* strings, each with its NUL */
+	MM_SEC_ENVP = 3,    /* strings, each with its NUL */
+	MM_SEC_CWD = 4,     /* path, no NUL */
+	MM_SEC_FDS = 5,     /* struct mm_fd_entry … */
+	MM_SEC_LIMITS = 6,  /* 16 × {soft, hard} of 8 bytes, RLIMIT_CPU … RLIMIT_RTTIME */
+	MM_SEC_IDS = 7,     /* ruid euid suid rgid egid sgid, 4 bytes each */
+	MM_SEC_GROUPS = 8,  /* 4 bytes each */
+	MM_SEC_PROCESS = 9, /* struct mm_process_state */
+	MM_SEC_POLICY = 10, /* START only: one byte per canonical number: MM_POL_* */
+	MM_SEC_RULES = 11,  /* START only: struct mm_rule, each followed by its pattern, padded to 8 */
+	MM_SEC_MOUNTS = 12, /* START only: struct mm_mount … */
 };
 
 struct mm_fd_entry {
 	uint32_t fd;
 	uint32_t cloexec;
 	uint32_t klass; /* START: enum mm_fd_class; HELLO: 0 */
-	uint32_t kind;	/* enum mm_fd_kind */
+	uint32_t kind;  /* enum mm_fd_kind */
 };
 
 struct mm_process_state {
 	uint64_t hwcap, hwcap2; /* AT_HWCAP, AT_HWCAP2; START: the intersection over the group */
-	uint64_t ignored;	/* bit n-1: signal n is ignored */
+	uint64_t ignored;       /* bit n-1: signal n is ignored */
 	uint32_t umask;
 	uint32_t personality;
 };
@@ -125,15 +125,15 @@ struct mm_process_state {
 
 /* A rule of the group file. */
 struct mm_rule {
-	uint16_t nr;	/* canonical number; 0xffff: any */
-	uint8_t check;	/* 0: not said, 1: exempt, 2: compare */
-	uint8_t data;	/* 0: not said, 1: leader, 2: differs, 3: own */
+	uint16_t nr;    /* canonical number; 0xffff: any */
+	uint8_t check;  /* 0: not said, 1: exempt, 2: compare */
+	uint8_t data;   /* 0: not said, 1: leader, 2: differs, 3: own */
 	uint32_t bytes; /* of the pattern: `*` within a component, `**` over several; 0: any path */
 };
 
 /* How the files of a mounted file system are handled; unlisted ones: the leader's. */
 struct mm_mount {
-	uint64_t dev;	/* as in st_dev */
+	uint64_t dev;   /* as in st_dev */
 	uint32_t klass; /* enum mm_fd_class */
 	uint32_t pad;
 };
@@ -150,22 +150,22 @@ struct mm_msg_case {
 	uint64_t seq;
 	uint32_t lane;
 	uint32_t records;
-	uint32_t reason; /* enum mm_reason */
-	uint32_t frames; /* valid entries in frame */
+	uint32_t reason;   /* enum mm_reason */
+	uint32_t frames;   /* valid entries in frame */
 	uint64_t regs[18]; /* rax rbx rcx rdx rsi rdi rbp rsp r8 … r15 rip flags */
 	uint64_t frame[MM_FRAMES];
 };
 
 enum mm_reason {
 	MM_WHY_NONE = 0,
-	MM_WHY_NUMBER = 1,  /* another call */
-	MM_WHY_FORM = 2,    /* another argument */
-	MM_WHY_KIND = 3,    /* a call here, a fault or signal there */
-	MM_WHY_RESULT = 4,  /* the call gave another result */
-	MM_WHY_DATA = 5,    /* a file has other data */
-	MM_WHY_TAKEN = 6,   /* a descriptor's number is taken */
-	MM_WHY_CODE = 7,    /* an executable file is not the leader's */
-	MM_WHY_STREAM = 8,  /* the stream makes no sense */
+	MM_WHY_NUMBER = 1, /* another call */
+	MM_WHY_FORM = 2,   /* another argument */
+	MM_WHY_KIND = 3,   /* a call here, a fault or signal there */
+	MM_WHY_RESULT = 4, /* the call gave another result */
+	MM_WHY_DATA = 5,   /* a file has other data */
+	MM_WHY_TAKEN = 6,  /* a descriptor's number is taken */
+	MM_WHY_CODE = 7,   /* an executable file is not the leader's */
+	MM_WHY_STREAM = 8, /* the stream makes no sense */
 };
 
 struct mm_counters {
@@ -181,8 +181,8 @@ struct mm_msg_stop {
 
 struct mm_msg_fatal {
 	uint32_t exit_code; /* what the process leaves with: 70, or 126/127 before the program ran */
-	uint32_t nr;	    /* the call concerned, canonical, or 0xffffffff */
-	int32_t error;	    /* -errno, or 0 */
+	uint32_t nr;        /* the call concerned, canonical, or 0xffffffff */
+	int32_t error;      /* -errno, or 0 */
 	uint32_t pad;
 };
 

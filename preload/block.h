@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The monitor's memory: one reservation, with guard pages between its parts.
+ *
+ *   image          code and constants, copied from the file, read and execute
+ *   process block  struct mm_proc
+ *   tables         descriptors, open descriptions, epoll registrations (touched as they are used)
+ *   arena          control page, stream twice in a row (so that no record is cut), index pages
+ *   slots          one per thread: guard page, stack, and at the top the thread's block (struct mm_thread)
+ *
+ * The staging area lies in front of the slots and ends at a guard page, so that a copy of which only a part could be read is
+ * carried out with the original length and fails where the program's own memory would have failed.
+ */
+#ifndef MONMOD_BLOCK_H
+#define MONMOD_BLOCK_H
+
+#include "sys.h"
+#include "table.h"
+#include <monmod/arena.h>
+#include <monmod/record.h>
+#include <monmod/start.h>
+
+#define MM_SLOT 0x40000ul  /* size and alignment of a thread's slot; entry.S knows it too */
+#define MM_BLOCK 0x18000ul /* of it, the block at the top */
+
+#define MM_FD_CAP (1u << 20)
+#define MM_TOKEN_CAP (1u << 20)
+#define MM_STAGE (1ul << 20)
+#define MM_MMAP_MAX 0x7ffff000ul /* the kernel moves no more in one call (MAX_RW_COUNT) */
+
+#define MM_OWN_FDS 10u /* numbers that the monitor keeps for itself, the same in every variant */
+
+enum mm_own_fd { MM_FD_MSG, MM_FD_TETHER, MM_FD_HOLDER, MM_FD_PASS }; /* MM_FD_PASS + i: to follower i */
+
+#define MM_KICK_SIGNAL 16 /* SIGSTKFLT: no program uses it, and it stays hidden */
+
+/* Registers in the order of struct mm_msg_case. */
+struct mm_regs {
+	u64 ax, bx, cx, dx, si, di, bp, sp, r8, r9, r10, r11, r12, r13, r14, r15, ip, flags;
+};
+
+/* Descriptor tables; they are the same in every variant of a group. */
+struct mm_fd {
+	u8 klass;   /* enum mm_fd_class, or MM_FD_PRIVATE */
+	u8 kind;    /* enum mm_fd_kind */
+	u8 differs; /* a rule: the data is each variant's own and not compared */
+	u8 unused;
+	u32 ofd; /* open description */
+};
+
+#define MM_FD_PRIVATE 4 /* each variant's own and different by nature (/proc/self/maps): not in the stream */
+
+struct mm_ofd {
+	u32 refs;     /* descriptors in this process; 0: free */
+	u32 tokens;   /* first epoll registration, + 1 */
+	u64 dev, ino; /* MM_FD_SHARED: which file the leader opened */
+};
+
+/* One epoll registration; its number and generation are the data that the kernel is given. */
+struct mm_token {
+	u64 data;  /* the program's own */
+	u32 epoll; /* open description of the epoll */
+	u32 fd;
+	u32 ofd; /* open description watched */
+	u32 generation;
+	u32 next; /* next registration of the same description, + 1; or next free one */
+	u32 live;
+};
+
+struct mm_sigaction {
+	u64 handler, flags, restorer, mask;
+};
+
+struct mm_altstack {
+	u64 sp;
+	s32 flags;
+	u32 pad;
+	u64 size;
+};
+
+#define MM_OUTS 40u
+
+/* How many bytes of an output buffer a call has written. */
+enum mm_out_how {
+	MM_OUT_FIXED,  /* all of it, on success */
+	MM_OUT_RET,    /* the result, times the unit */
+	MM_OUT_ALWAYS, /* all of it, also when the call was interrupted */
+	MM_OUT_LEN,    /* what the length behind another pointer says */
+	MM_OUT_IOV,    /* the result, over the pieces of a vector (of which `at` is the staged copy) */
+	MM_OUT_SET,    /* `bytes` is set by the call's own function */
+	MM_OUT_STAGED, /* the same, and `at` is the monitor's own memory: translated before the program sees it */
+};
+
+/* Where output of a call lies in the program's memory. Both sides list the same buffers in the same order. */
+struct mm_outbuf {
+	u64 at;
+	u64 room;
+	u64 bytes;
+	u64 length_at; /* MM_OUT_LEN */
+	u32 pieces;    /* MM_OUT_IOV */
+	u16 unit;
+	u8 how; /* enum mm_out_how */
+	u8 arg;
+};
+
+enum mm_who { MM_BY_ALL, MM_BY_LEADER };
+
+/* One call on its way through the monitor. */
+struct mm_call {
+	const struct mm_row *row;
+	u16 nr;    /* canonical */
+	u8 who;    /* enum mm_who */
+	u8 exempt; /* argument values are not compared */
+	u8 quiet;  /* nothing is published: local */
+	u8 made;   /* enum mm_fd_class of what the call made */
+	u8 made_kind;
+	u8 refuse; /* do not carry out: the result is `error` */
+	s64 error;
+	u64 number;         /* the program's rax, for calls that are made again */
+	u64 a[6];           /* the program's arguments */
+	u64 x[6];           /* what is carried out: pointers lead to copies */
+	u64 dev, ino;       /* of the object opened */
+	u64 staged;         /* bytes used in the staging area */
+	u64 big, big_bytes; /* a mapping for what does not fit there */
+	u32 nout;
+	u32 paths;     /* path arguments so far */
+	u64 extra;     /* for the call's own functions */
+	u8 digest[16]; /* of data that every variant reads for itself */
+	struct mm_outbuf outs[MM_OUTS];
+	struct {
+		struct mm_rec rec;
+		u8 form[MM_FORM_MAX];
+	} out;
+	struct {
+		struct mm_rec rec;
+		u8 form[MM_FORM_MAX];
+	} peer;               /* follower: the leader's */
+	char path[4096 + 8];  /* first path argument, as copied */
+	char path2[4096 + 8]; /* second */
+	u8 small[512];        /* nested structures */
+};
+
+#define MM_HISTORY 64u
+#define MM_HISTORY_BYTES 480u
+
+struct mm_past {
+	struct mm_rec rec;
+	u8 form[MM_HISTORY_BYTES];
+};
+
+struct mm_proc;
+
+/* A thread's block. What every call touches comes first. */
+struct mm_thread {
+	struct mm_regs regs;
+	u32 kick; /* a signal waits: blocking calls answer EINTR (the gate tests it) */
+	u32 pad;
+	u64 pending; /* bit n-1: signal n arrived and was not handed to the program yet */
+	u64 forced;  /* of these, the ones that a call with a mask of its own let through */
+	u64 mask;    /* the program's signal mask */
+	struct mm_proc *proc;
+	u8 *frame;              /* the kernel's frame for our handler: struct ucontext */
+	u64 seq;                /* number of the newest call in this lane */
+	u64 head;               /* leader: bytes written to the stream; follower: bytes read */
+	u64 published;          /* leader: bytes that followers may see */
+	struct mm_altstack alt; /* the program's alternate stack */
+	u64 suspend_mask;       /* mask to be saved in the next handler's frame, when `suspended` */
+	u32 suspended;
+	u32 fault_code; /* si_code of the fault being handled */
+	u32 history_next;
+	u32 leaving;
+	struct mm_call call;
+	u8 info[64][128] __attribute__((aligned(8))); /* siginfo of pending signals */
+	struct mm_past history[MM_HISTORY];
+};
+
+struct mm_range {
+	u64 from, to;
+};
+
+#define MM_EXEC_MAPS 256u
+
+/* What a process knows. Written at the start, and by descriptor, memory and signal calls. */
+struct mm_proc {
+	u32 role;
+	u32 id;
+	u32 slot;
+	u32 followers;
+	u32 flags; /* MM_START_* */
+	u32 spin;
+	u32 ring_size;
+	u32 own_first; /* the monitor's descriptors are own_first … own_first + MM_OWN_FDS - 1 */
+	u64 key[2];
+	const volatile struct mm_control *control;
+	volatile struct mm_stream *stream; /* the leader writes */
+	u8 *ring;
+	volatile struct mm_index *index[MM_MAX_FOLLOWERS];
+	volatile struct mm_index *mine; /* follower */
+	struct mm_fd *fds;
+	struct mm_ofd *ofds;
+	struct mm_token *tokens;
+	u32 ofd_free, ofd_top;
+	u32 token_free, token_top;
+	u32 fd_top; /* highest descriptor ever seen + 1 */
+	u32 pid1;   /* this is the first process of a PID namespace */
+	u8 *stage, *stage_end;
+	struct mm_range reservation;
+	s64 slide; /* from the image as loaded to its copy */
+	u64 mmap_next;
+	u64 brk_start, brk_now;
+	u64 virtual_pid;
+	u32 real_pid, real_tid;
+	u32 exec_maps;
+	u32 alarm_timer;                        /* id + 1 of the timer behind signals that find no rendezvous */
+	struct mm_range exec_map[MM_EXEC_MAPS]; /* executable mappings in the order in which they were made */
+	struct mm_sigaction action[64];
+	struct mm_counters counters;
+	u8 policy[512];
+	const u8 *rules;
+	u64 rules_bytes;
+	const struct mm_mount *mounts;
+	u64 mounts_count;
+	char program[4096]; /* what /proc/self/exe is to show */
+};
+
+_Static_assert(sizeof(struct mm_thread) <= MM_BLOCK, "thread block");
+_Static_assert(__builtin_offsetof(struct mm_thread, call) < 1024, "hot state");
+
+static inline int mm_is_leader(const struct mm_proc *p)
+{
+	return p->role == MM_LEADER;
+}
+
+static inline int mm_own(const struct mm_proc *p, enum mm_own_fd which)
+{
+	return (int)(p->own_first + which);
+}
+
+#endif

@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From registers to a canonical call: its number, its form (what is compared), and the arguments that will be carried out,
+ * whose input lies in the staging area so that the program cannot change it between comparison and use.
+ */
+#include "monitor.h"
+#include "siphash.h"
+#include "table.gen.h"
+#include <linux/errno.h>
+
+static void exempt_by_policy(struct mm_thread *t);
+
+void mm_canonical(struct mm_thread *t)
+{
+	struct mm_call *c = &t->call;
+	const struct mm_regs *r = &t->regs;
+	u64 a[6] = {r->di, r->si, r->dx, r->r10, r->r8, r->r9};
+	u32 nr = (u32)r->ax; /* the kernel looks at 32 bits; x32 numbers have bit 30 and are out of range */
+	u16 entry = nr < MM_NATIVE_COUNT ? mm_native[nr] : 0;
+
+	c->row = NULL;
+	c->number = r->ax;
+	if (!entry) {
+		c->nr = MM_NR_NONE;
+		return;
+	}
+	if (entry & 0x8000) {
+		const struct mm_spelling *s = &mm_spellings[(entry & 0x7fff) - 1];
+
+		for (int i = 0; i < 6; i++)
+			c->a[i] = s->arg[i] < 0 ? (u64)(s64)s->value[i] : a[(int)s->arg[i]];
+		c->nr = s->nr;
+	} else {
+		memcpy(c->a, a, sizeof(a));
+		c->nr = entry - 1;
+	}
+	c->row = &mm_rows[c->nr];
+}
+
+/* Items */
+
+void mm_item(struct mm_call *c, int arg, int kind, const void *bytes, u32 n, u64 total)
+{
+	u32 need = sizeof(struct mm_item) + MM_UP(n, 8);
+	struct mm_item *item = (struct mm_item *)(c->out.form + c->out.rec.form);
+
+	if (c->out.rec.form + need > MM_FORM_MAX)
+		return; /* no row has so many; what does not fit is not compared on either side */
+	*item = (struct mm_item){.arg = arg, .kind = kind, .bytes = n, .total = MM_MIN(total, 0xffffffffu)};
+	if (n % 8)
+		*(u64 *)((u8 *)(item + 1) + n / 8 * 8) = 0;
+	memcpy(item + 1, bytes, n);
+	c->out.rec.form += need;
+}
+
+void mm_item_value(struct mm_call *c, int arg, u64 value)
+{
+	mm_item(c, arg, MM_ITEM_VALUE, &value, 8, 8);
+}
+
+static void item_digest_of(struct mm_call *c, int arg, const u8 digest[16], const void *bytes, u64 n)
+{
+	u8 body[16 + MM_EXCERPT];
+
+	memcpy(body, digest, 16);
+	memcpy(body + 16, bytes, MM_EXCERPT);
+	mm_item(c, arg, MM_ITEM_DIGEST, body, sizeof(body), n);
+}
+
+/* Bytes already in the monitor's memory: whole where they are few, else a digest and the beginning. */
+void mm_item_digest(struct mm_thread *t, int arg, const void *bytes, u64 n)
+{
+	struct mm_sip sip;
+	u8 digest[16];
+
+	t->proc->counters.bytes_compared += n;
+	if (n <= MM_INLINE_MAX) {
+		mm_item(&t->call, arg, MM_ITEM_BYTES, bytes, n, n);
+		return;
+	}
+	mm_sip_init(&sip, t->proc->key);
+	mm_sip_add(&sip, bytes, n);
+	mm_sip_end(&sip, digest);
+	item_digest_of(&t->call, arg, digest, bytes, n);
+}
+
+/* Staging */
+
+void *mm_stage(struct mm_thread *t, u64 bytes)
+{
+	struct mm_call *c = &t->call;
+	u64 need = MM_UP(bytes, 16);
+
+	if (need <= MM_STAGE - c->staged) {
+		c->staged += need;
+		return t->proc->stage + c->staged - need;
+	}
+	if (c->big)
+		return NULL; /* one large buffer per call; vectors are staged as one */
+	u64 size = MM_UP(bytes, MM_PAGE) + MM_PAGE;
+	long at = mm_sys6(__NR_mmap, 0, size, 3 /* READ|WRITE */, 0x4022 /* PRIVATE|ANONYMOUS|NORESERVE */, -1, 0);
+
+	if (mm_failed(at))
+		return NULL;
+	mm_sys3(__NR_mprotect, at + size - MM_PAGE, MM_PAGE, 0);
+	c->big = at;
+	c->big_bytes = size;
+	return (void *)at;
+}
+
+void mm_unstage(struct mm_thread *t)
+{
+	struct mm_call *c = &t->call;
+
+	if (c->big)
+		mm_sys2(__NR_munmap, c->big, c->big_bytes);
+	c->big = 0;
+	c->staged = 0;
+}
+
+/*
+ * Copies input and describes it. Where only a part can be read, the copy is moved against a guard page: carried out with the
+ * original length, the call fails or stops exactly where it would have in the program's memory.
+ */
+u64 mm_stage_in(struct mm_thread *t, int arg, u64 from, u64 bytes, int digest)
+{
+	struct mm_call *c = &t->call;
+	u8 *copy = mm_stage(t, bytes);
+	u64 got;
+
+	if (!copy) {
+		mm_refuse(c, -ENOMEM);
+		return from;
+	}
+	got = mm_in(t, copy, from, bytes);
+	if (digest)
+		mm_item_digest(t, arg, copy, got);
+	if (got == bytes)
+		return (u64)copy;
+	mm_item_value(c, arg, got);
+	u64 wall = c->big && (u64)copy == c->big ? c->big + c->big_bytes - MM_PAGE : (u64)t->proc->stage_end;
+
+	memmove((void *)(wall - got), copy, got);
+	return wall - got;
+}
+
+/* The call is not carried out; every variant gets this result. */
+void mm_refuse(struct mm_call *c, s64 error)
+{
+	if (c->refuse)
+		return;
+	c->refuse = 1;
+	c->error = error;
+}
+
+/* Memory that the gate reads or writes for the program must not be the monitor's. */
+static void check_room(struct mm_thread *t, u64 at, u64 bytes)
+{
+	if (mm_touches_monitor(t->proc, at, bytes))
+		mm_refuse(&t->call, -EFAULT);
+}
+
+struct mm_outbuf *mm_out_add(struct mm_thread *t, int how, u32 arg, u64 at, u64 room)
+{
+	struct mm_call *c = &t->call;
+
+	if (c->nout == MM_OUTS) {
+		mm_refuse(c, -ENOBUFS); /* no row has so many */
+		c->nout--;
+	}
+	if (how != MM_OUT_IOV && how != MM_OUT_STAGED)
+		check_room(t, at, room);
+	c->outs[c->nout] = (struct mm_outbuf){.at = at, .room = at ? room : 0, .unit = 1, .how = how, .arg = arg};
+	return &c->outs[c->nout++];
+}
+
+/* Kinds of arguments */
+
+static u64 times(u64 n, u64 size)
+{
+	return n > (1ul << 40) / (size ? size : 1) ? 1ul << 40 : n * size;
+}
+
+/* Counts of type int reach the kernel as 32 bits. */
+static u64 count(const struct mm_call *c, u8 ref)
+{
+	if (ref == MM_NOREF)
+		return 1;
+	return c->row->args[ref].kind == MM_A_INT ? (u64)(s32)c->a[ref] : c->a[ref];
+}
+
+static void describe_path(struct mm_thread *t, int i)
+{
+	struct mm_call *c = &t->call;
+	char *copy = c->paths++ ? c->path2 : c->path;
+	s64 n = mm_in_path(t, copy, c->a[i]);
+
+	if (n < 0) {
+		if (!c->exempt)
+			mm_item(c, i, MM_ITEM_FAULT, &n, 8, 0);
+		copy[0] = 0;
+		/* an address that faults, or a string without an end: the kernel says which error is due */
+		if (n == -ENAMETOOLONG)
+			mm_refuse(c, n);
+		else if (mm_touches_monitor(t->proc, c->a[i], 1))
+			mm_refuse(c, -EFAULT);
+		return;
+	}
+	c->x[i] = (u64)copy;
+	if (!c->exempt)
+		mm_item_digest(t, i, copy, n);
+}
+
+static void describe_address(struct mm_thread *t, int i, u64 bytes)
+{
+	struct mm_call *c = &t->call;
+	u8 *copy;
+
+	if (bytes > 128) {
+		c->x[i] = mm_stage_in(t, i, c->a[i], MM_MIN(bytes, 4096), !c->exempt);
+		return;
+	}
+	copy = mm_stage(t, 128);
+	memset(copy, 0, 128);
+	if (mm_in(t, copy, c->a[i], bytes) != bytes) {
+		mm_item(c, i, MM_ITEM_FAULT, "\0\0\0\0\0\0\0", 8, bytes);
+		check_room(t, c->a[i], bytes);
+		return;
+	}
+	c->x[i] = (u64)copy;
+	if (c->exempt)
+		return;
+	u16 family = *(u16 *)copy;
+
+	/* padding is not compared: sin_zero, and what stands behind the end of a path (unix(7)) */
+	if (family == 2 && bytes > 8)
+		bytes = 8;
+	if (family == 1 && bytes > 2 && copy[2])
+		bytes = MM_MIN(bytes, 2 + strlen((char *)copy + 2));
+	mm_item(c, i, MM_ITEM_BYTES, copy, MM_MIN(bytes, 128), bytes);
+}
+
+static void describe_vector(struct mm_thread *t, int i, int input)
+{
+	struct mm_call *c = &t->call;
+	u64 n = count(c, c->row->args[i].ref);
+	struct {
+		u64 at, bytes;
+	} * iov;
+	u64 total = 0;
+
+	if (!n)
+		return;
+	if (n > 1024) { /* UIO_MAXIOV */
+		mm_refuse(c, -EINVAL);
+		return;
+	}
+	iov = mm_stage(t, n * 16);
+	if (!iov || mm_in(t, iov, c->a[i], n * 16) != n * 16) {
+		mm_refuse(c, -EFAULT);
+		return;
+	}
+	for (u64 k = 0; k < n; k++) {
+		if ((s64)iov[k].bytes < 0) {
+			mm_refuse(c, -EINVAL);
+			return;
+		}
+		if (mm_touches_monitor(t->proc, iov[k].at, iov[k].bytes))
+			mm_refuse(c, -EFAULT);
+		if (iov[k].bytes > MM_MMAP_MAX - total)
+			iov[k].bytes = MM_MMAP_MAX - total;
+		total += iov[k].bytes;
+	}
+	c->x[i] = (u64)iov;
+	if (input && !c->exempt && total && !c->refuse) {
+		/* one stream of bytes, so that another split of the same data is the same call */
+		u8 *copy = mm_stage(t, total);
+		u64 done = 0;
+
+		if (!copy) {
+			mm_refuse(c, -ENOMEM);
+			return;
+		}
+		for (u64 k = 0; k < n; k++) {
+			u64 got = mm_in(t, copy + done, iov[k].at, iov[k].bytes);
+			u64 at = (u64)copy + done;
+
+			done += got;
+			if (got < iov[k].bytes) {
+				n = k + 1; /* the kernel meets the same address and stops there */
+				break;
+			}
+			iov[k].at = at;
+		}
+		mm_item_digest(t, i, copy, done);
+	}
+	if (!input) {
+		mm_out_add(t, MM_OUT_IOV, i, (u64)iov, total)->pieces = n;
+		mm_item_value(c, i, total);
+	}
+}
+
+static void describe_polls(struct mm_thread *t, int i)
+{
+	struct mm_call *c = &t->call;
+	u64 n = (u32)count(c, c->row->args[i].ref);
+	struct {
+		s32 fd;
+		u16 events, revents;
+	} * p;
+
+	if (!n)
+		return;
+	if (n > 65536) {
+		mm_refuse(c, -EINVAL);
+		return;
+	}
+	p = mm_stage(t, n * 8);
+	if (!p || mm_in(t, p, c->a[i], n * 8) != n * 8) {
+		mm_refuse(c, -EFAULT);
+		return;
+	}
+	for (u64 k = 0; k < n; k++)
+		p[k].revents = 0;
+	if (!c->exempt)
+		mm_item_digest(t, i, p, n * 8);
+	mm_out_add(t, MM_OUT_FIXED, i, c->a[i], n * 8);
+}
+
+static void describe_arg(struct mm_thread *t, int i)
+{
+	struct mm_call *c = &t->call;
+	const struct mm_arg *arg = &c->row->args[i];
+	u64 a = c->a[i], n = times(count(c, arg->ref), arg->size);
+	int kind = arg->kind & ~MM_A_OPT;
+
+	c->x[i] = a;
+	if (!a && (arg->kind & MM_A_OPT)) {
+		mm_item(c, i, MM_ITEM_NULL, NULL, 0, 0);
+		return;
+	}
+	switch (kind) {
+	case MM_A_U64:
+		if (!c->exempt)
+			mm_item_value(c, i, a);
+		break;
+	case MM_A_INT:
+		c->x[i] = (u64)(s32)a;
+		if (!c->exempt)
+			mm_item_value(c, i, (u64)(s32)a);
+		break;
+	case MM_A_FD:
+	case MM_A_DIRFD:
+		c->x[i] = (u64)(s32)a;
+		mm_item_value(c, i, (u64)(s32)a);
+		if (mm_fd_is_own(t->proc, (u32)a) && (s32)a >= 0)
+			mm_refuse(c, -EBADF);
+		break;
+	case MM_A_PTR:
+		mm_item(c, i, a ? MM_ITEM_PTR : MM_ITEM_NULL, NULL, 0, 0);
+		break;
+	case MM_A_PATH:
+		describe_path(t, i);
+		break;
+	case MM_A_IN:
+		if (c->exempt) {
+			check_room(t, a, n);
+			break;
+		}
+		if (n)
+			c->x[i] = mm_stage_in(t, i, a, MM_MIN(n, MM_MMAP_MAX), 1);
+		break;
+	case MM_A_OUT:
+	case MM_A_OUTRET:
+		mm_out_add(t, kind == MM_A_OUT ? MM_OUT_FIXED : MM_OUT_RET, i, a, n)->unit = arg->size;
+		mm_item_value(c, i, n);
+		break;
+	case MM_A_IO: {
+		u8 *copy = mm_stage(t, n);
+
+		mm_out_add(t, MM_OUT_ALWAYS, i, a, n);
+		if (!c->exempt && copy)
+			mm_item_digest(t, i, copy, mm_in(t, copy, a, n));
+		break;
+	}
+	case MM_A_BITS: {
+		u64 bytes = MM_UP((u64)MM_MIN((u32)count(c, arg->ref), MM_FD_CAP), 64) / 8;
+		u8 *copy = mm_stage(t, bytes);
+
+		mm_out_add(t, MM_OUT_FIXED, i, a, bytes);
+		if (!c->exempt && copy)
+			mm_item_digest(t, i, copy, mm_in(t, copy, a, bytes));
+		break;
+	}
+	case MM_A_IOVIN:
+	case MM_A_IOVOUT:
+		describe_vector(t, i, kind == MM_A_IOVIN);
+		break;
+	case MM_A_ADDRIN:
+		describe_address(t, i, (u32)count(c, arg->ref));
+		break;
+	case MM_A_ADDROUT: {
+		u32 room = 0;
+
+		if (mm_in(t, &room, c->a[arg->ref], 4) != 4 || (s32)room < 0)
+			room = 0;
+		mm_out_add(t, MM_OUT_LEN, i, a, room)->length_at = c->a[arg->ref];
+		mm_item_value(c, i, room);
+		break;
+	}
+	case MM_A_LENP:
+		mm_out_add(t, MM_OUT_FIXED, i, a, 4);
+		break;
+	case MM_A_SIGSET: {
+		u64 *set = mm_stage(t, 8);
+
+		if (mm_in(t, set, a, 8) != 8) {
+			mm_refuse(c, -EFAULT);
+			break;
+		}
+		*set = mm_clean_mask(*set);
+		c->x[i] = (u64)set;
+		if (!c->exempt)
+			mm_item_value(c, i, *set);
+		break;
+	}
+	case MM_A_POLLS:
+		describe_polls(t, i);
+		break;
+	}
+}
+
+/* Who carries the call out, as far as the row says; special calls decide for themselves. */
+static void decide(struct mm_thread *t)
+{
+	struct mm_call *c = &t->call;
+	struct mm_fd *fd;
+
+	switch (c->row->klass) {
+	case MM_C_LEADER:
+	case MM_C_BYPATH:
+		c->who = MM_BY_LEADER;
+		break;
+	case MM_C_BYFD:
+		fd = mm_fd(t->proc, (u32)c->a[0]);
+		c->who = fd && (fd->klass == MM_FD_LEADER || fd->klass == MM_FD_SHARED) ? MM_BY_LEADER : MM_BY_ALL;
+		break;
+	default:
+		c->who = MM_BY_ALL;
+		break;
+	}
+}
+
+static void exempt_by_policy(struct mm_thread *t)
+{
+	struct mm_call *c = &t->call;
+	u8 policy = t->proc->policy[c->nr];
+	struct mm_fd *fd = NULL;
+
+	if (!policy)
+		return;
+	if (c->row->nargs && (c->row->args[0].kind == MM_A_FD))
+		fd = mm_fd(t->proc, (u32)c->a[0]);
+	int socket = fd && (fd->kind == MM_KIND_SOCKET || fd->kind == MM_KIND_EPOLL);
+
+	c->exempt = (policy & (socket ? MM_POL_SOCKET : MM_POL_FILE)) != 0;
+}
+
+void mm_describe(struct mm_thread *t)
+{
+	struct mm_call *c = &t->call;
+
+	c->who = MM_BY_ALL;
+	c->exempt = c->made = c->made_kind = c->refuse = 0;
+	c->nout = c->paths = 0;
+	c->extra = 0;
+	c->out.rec.form = 0;
+	c->dev = c->ino = 0;
+	c->path[0] = c->path2[0] = 0;
+	memcpy(c->x, c->a, sizeof(c->x));
+	exempt_by_policy(t);
+	decide(t);
+	if (c->row->klass == MM_C_ABSENT) {
+		mm_refuse(c, -(s64)c->row->error);
+		return;
+	}
+	for (int i = 0; i < c->row->nargs; i++)
+		describe_arg(t, i);
+	if (c->row->klass == MM_C_SPECIAL)
+		mm_describe_special(t);
+	if (c->refuse)
+		c->who = MM_BY_ALL;
+}

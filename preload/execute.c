@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Carrying a call out, and finding what it wrote. */
+#include "monitor.h"
+#include "table.gen.h"
+#include <linux/errno.h>
+
+/* The program's call through the gate that a waiting signal turns into EINTR. */
+s64 mm_app_call(struct mm_thread *t)
+{
+	return mm_app_gate(&t->kick, t->call.row->native, t->call.x);
+}
+
+s64 mm_execute(struct mm_thread *t)
+{
+	struct mm_call *c = &t->call;
+
+	if (c->refuse)
+		return c->error;
+	if (c->row->klass == MM_C_SPECIAL)
+		return mm_execute_special(t);
+	return mm_app_call(t);
+}
+
+void mm_collect(struct mm_thread *t, s64 ret)
+{
+	struct mm_call *c = &t->call;
+
+	for (u32 i = 0; i < c->nout; i++) {
+		struct mm_outbuf *o = &c->outs[i];
+		u32 length = 0;
+
+		o->bytes = 0;
+		switch (o->how) {
+		case MM_OUT_FIXED:
+			if (ret >= 0)
+				o->bytes = o->room;
+			break;
+		case MM_OUT_RET:
+		case MM_OUT_IOV:
+			if (ret > 0)
+				o->bytes = MM_MIN((u64)ret * o->unit, o->room);
+			break;
+		case MM_OUT_ALWAYS:
+			if (ret != -EFAULT && ret != -EINVAL && ret != -EBADF)
+				o->bytes = o->room;
+			break;
+		case MM_OUT_LEN:
+			if (ret >= 0 && mm_in(t, &length, o->length_at, 4) == 4 && (s32)length > 0)
+				o->bytes = MM_MIN(length, o->room);
+			break;
+		}
+	}
+	if (c->row->klass == MM_C_SPECIAL && !c->refuse)
+		mm_collect_special(t, ret);
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The reservation: one range of addresses for all that is the monitor's, with guard pages between the parts (block.h). */
+#include "boot.h"
+#include "monitor.h"
+#include "table.gen.h"
+#include <linux/errno.h>
+#include <linux/mman.h>
+
+struct plan {
+	u64 at;
+};
+
+static u64 part(struct plan *p, u64 bytes, u64 align)
+{
+	u64 at = MM_UP(p->at + MM_PAGE, align); /* a guard page in front */
+
+	p->at = MM_UP(at + bytes, MM_PAGE);
+	return at;
+}
+
+static void back(const struct mm_boot *b, u64 at, u64 bytes)
+{
+	s64 r = mm_sys3(__NR_mprotect, at, MM_UP(bytes, MM_PAGE), PROT_READ | PROT_WRITE);
+
+	if (r < 0)
+		mm_boot_fail(b, 70, r, "laying out the monitor's memory:", "out of address space or memory (ulimit -v?)");
+}
+
+void *mm_boot_map(const struct mm_boot *b, u64 at, u64 bytes, int fd, int writable, u64 offset)
+{
+	s64 r = mm_sys6(__NR_mmap, at, bytes, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED | MAP_FIXED, fd, offset);
+
+	if (mm_failed(r))
+		mm_boot_fail(b, 70, r, "mapping the arena:", "the supervisor's memory object was refused");
+	return (void *)r;
+}
+
+void mm_boot_layout(struct mm_boot *b)
+{
+	u64 image = (u64)(mm_image_end - mm_image_start);
+	u32 followers = b->start.followers;
+	struct plan plan = {0};
+	u64 image_at = part(&plan, image, MM_PAGE);
+	u64 proc_at = part(&plan, sizeof(struct mm_proc), MM_PAGE);
+	u64 fds_at = part(&plan, MM_FD_CAP * sizeof(struct mm_fd), MM_PAGE);
+	u64 ofds_at = part(&plan, MM_FD_CAP * sizeof(struct mm_ofd), MM_PAGE);
+	u64 tokens_at = part(&plan, MM_TOKEN_CAP * sizeof(struct mm_token), MM_PAGE);
+	u64 control_at = part(&plan, MM_PAGE, MM_PAGE);
+	u64 stream = part(&plan, MM_PAGE + 2 * (u64)b->start.ring_size, MM_PAGE);
+	u64 index_at = part(&plan, MM_MAX_FOLLOWERS * MM_PAGE, MM_PAGE);
+	u64 stage_at = part(&plan, MM_STAGE, MM_PAGE);
+	u64 blob_at = part(&plan, b->blob_bytes, MM_PAGE);
+	u64 slot_at = part(&plan, MM_SLOT, MM_SLOT);
+	u64 total = plan.at + 2 * MM_PAGE + MM_SLOT;
+	u64 flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+	s64 base = mm_sys6(__NR_mmap, b->start.bases.monitor, total, PROT_NONE,
+			   b->start.bases.monitor ? flags | MAP_FIXED_NOREPLACE : flags, -1, 0);
+
+	if (mm_failed(base))
+		mm_boot_fail(b, 70, base, "reserving the monitor's memory:", "no room at the address that was chosen");
+	/* slots are aligned to their size, whatever the base is */
+	slot_at = MM_UP((u64)base + slot_at, MM_SLOT) - (u64)base;
+	back(b, base + image_at, image);
+	memcpy((void *)(base + image_at), mm_image_start, image);
+	mm_sys3(__NR_mprotect, base + image_at, MM_UP(image, MM_PAGE), PROT_READ | PROT_EXEC);
+	back(b, base + proc_at, sizeof(struct mm_proc));
+	back(b, base + fds_at, MM_FD_CAP * sizeof(struct mm_fd));
+	back(b, base + ofds_at, MM_FD_CAP * sizeof(struct mm_ofd));
+	back(b, base + tokens_at, MM_TOKEN_CAP * sizeof(struct mm_token));
+	back(b, base + stage_at, MM_STAGE);
+	back(b, base + blob_at, b->blob_bytes);
+	memcpy((void *)(base + blob_at), b->blob, b->blob_bytes);
+	mm_sys3(__NR_mprotect, base + blob_at, MM_UP(b->blob_bytes, MM_PAGE), PROT_READ);
+	mm_sys2(__NR_munmap, b->blob, b->blob_bytes);
+	b->blob = (const u8 *)(base + blob_at);
+	back(b, base + slot_at + MM_PAGE, MM_SLOT - MM_PAGE);
+
+	struct mm_proc *p = (struct mm_proc *)(base + proc_at);
+	struct mm_thread *t = (struct mm_thread *)(base + slot_at + MM_SLOT - MM_BLOCK);
+
+	b->proc = p;
+	b->thread = t;
+	t->proc = p;
+	p->role = b->start.role;
+	p->id = b->start.id;
+	p->slot = b->start.slot;
+	p->followers = followers;
+	p->flags = b->start.flags;
+	p->spin = b->start.spin;
+	p->ring_size = b->start.ring_size;
+	p->key[0] = b->start.key[0];
+	p->key[1] = b->start.key[1];
+	p->reservation = (struct mm_range){base, base + total};
+	p->slide = base + (s64)image_at - (s64)(u64)mm_image_start;
+	p->fds = (struct mm_fd *)(base + fds_at);
+	p->ofds = (struct mm_ofd *)(base + ofds_at);
+	p->tokens = (struct mm_token *)(base + tokens_at);
+	p->stage = (u8 *)(base + stage_at);
+	p->stage_end = p->stage + MM_STAGE;
+	p->mmap_next = b->start.bases.mmap;
+	p->control = mm_boot_map(b, base + control_at, MM_PAGE, b->fds[0], 0, 0);
+	p->stream = (struct mm_stream *)(base + stream);
+	p->ring = (u8 *)(base + stream + MM_PAGE);
+	for (u32 i = 0; i < MM_MAX_FOLLOWERS; i++)
+		p->index[i] = (struct mm_index *)(base + index_at + i * MM_PAGE);
+	p->mine = p->index[0];
+}

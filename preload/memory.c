@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The program's address space. Anonymous memory is each variant's own and not in the stream; files and executable memory
+ * are. Addresses never are. Whatever would reach into the monitor's reservation is answered as if nothing could be done there.
+ */
+#include "monitor.h"
+#include "table.gen.h"
+#include <linux/errno.h>
+#include <linux/fcntl.h>
+#include <linux/mman.h>
+
+#define SCM_BYTES 24 /* CMSG_SPACE of one descriptor */
+
+/* Which calls are local: not in the stream at all. */
+int mm_memory_local(struct mm_thread *t)
+{
+	struct mm_call *c = &t->call;
+	struct mm_fd *fd;
+
+	switch (c->nr) {
+	case MM_NR_mmap:
+		return (c->a[3] & MAP_ANONYMOUS) && !(c->a[2] & PROT_EXEC);
+	case MM_NR_mprotect:
+		return !(c->a[2] & PROT_EXEC);
+	case MM_NR_read:
+	case MM_NR_pread64:
+	case MM_NR_readv:
+	case MM_NR_lseek:
+	case MM_NR_fstat:
+		fd = mm_fd(t->proc, (u32)c->a[0]);
+		return fd && fd->klass == MM_FD_PRIVATE;
+	}
+	return c->row->klass == MM_C_LOCAL;
+}
+
+/* A hint where the program gave none: every variant's mappings lie where its launcher has put them. */
+static void place(struct mm_thread *t, u64 *at, u64 bytes, u64 flags)
+{
+	struct mm_proc *p = t->proc;
+	u64 need = MM_UP(bytes, MM_PAGE);
+
+	if (*at || (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) || !p->mmap_next || need < bytes || need > p->mmap_next / 2)
+		return;
+	if (need >= 2ul << 20) /* large ones where a huge page can lie */
+		*at = (p->mmap_next - need) & ~((2ul << 20) - 1);
+	else
+		*at = p->mmap_next - need;
+}
+
+static void placed(struct mm_thread *t, u64 hint, s64 got)
+{
+	if (hint && got == (s64)hint && hint < t->proc->mmap_next)
+		t->proc->mmap_next = hint;
+}
+
+static s64 map(struct mm_thread *t, u64 at, u64 bytes, u64 prot, u64 flags, u64 fd, u64 offset)
+{
+	u64 hint = at;
+	s64 got;
+
+	if ((flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) && mm_touches_monitor(t->proc, at, bytes))
+		return (flags & MAP_FIXED_NOREPLACE) ? -EEXIST : -ENOMEM;
+	if (!(flags & MAP_FIXED) && mm_touches_monitor(t->proc, at, bytes))
+		hint = 0;
+	place(t, &hint, bytes, flags);
+	got = mm_sys6(__NR_mmap, hint, bytes, prot, flags, fd, offset);
+	if (!at && !mm_failed(got))
+		placed(t, hint, got);
+	return got;
+}
+
+/* brk(2) by mappings of our own, so that the heap lies where the launcher wants it. */
+static s64 move_brk(struct mm_thread *t, u64 to)
+{
+	struct mm_proc *p = t->proc;
+	u64 now = MM_UP(p->brk_now, MM_PAGE), end = MM_UP(to, MM_PAGE);
+
+	if (to < p->brk_start || end < to || mm_touches_monitor(p, p->brk_start, end - p->brk_start))
+		return p->brk_now;
+	if (end > now && mm_failed(mm_sys6(__NR_mmap, now, end - now, 3, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0)))
+		return p->brk_now;
+	if (end < now)
+		mm_sys2(__NR_munmap, end, now - end);
+	p->brk_now = to;
+	return to;
+}
+
+static s64 remap(struct mm_thread *t)
+{
+	const u64 *a = t->call.a;
+
+	if (mm_touches_monitor(t->proc, a[0], a[1] ? a[1] : 1) || ((a[3] & 2) && mm_touches_monitor(t->proc, a[4], a[2])))
+		return -EFAULT;
+	if (!(a[3] & 2) && mm_touches_monitor(t->proc, a[0], a[2]) && !(a[3] & 1))
+		return -ENOMEM;
+	return mm_sys5(__NR_mremap, a[0], a[1], a[2], a[3], a[4]);
+}
+
+s64 mm_local(struct mm_thread *t)
+{
+	struct mm_call *c = &t->call;
+	const u64 *a = c->a;
+	u64 bytes = a[1];
+
+	memcpy(c->x, a, sizeof(c->x));
+	switch (c->nr) {
+	case MM_NR_mmap:
+		return map(t, a[0], a[1], a[2], a[3], (u64)-1, a[5]);
+	case MM_NR_mremap:
+		return remap(t);
+	case MM_NR_brk:
+		return move_brk(t, a[0]);
+	case MM_NR_sched_yield:
+		return mm_sys0(__NR_sched_yield);
+	case MM_NR_futex:
+		if (mm_touches_monitor(t->proc, a[0], 4) || mm_touches_monitor(t->proc, a[3], 16) ||
+		    mm_touches_monitor(t->proc, a[4], 4))
+			return -EFAULT;
+		return mm_app_call(t);
+	case MM_NR_read:
+	case MM_NR_pread64:
+		bytes = a[2];
+		break;
+	case MM_NR_readv:
+	case MM_NR_lseek:
+		return c->nr == MM_NR_lseek ? mm_app_call(t) : -EINVAL;
+	case MM_NR_fstat:
+		bytes = 144;
+		break;
+	}
+	u64 at = c->nr == MM_NR_read || c->nr == MM_NR_pread64 || c->nr == MM_NR_fstat ? a[1] : a[0];
+
+	if (mm_touches_monitor(t->proc, at, bytes ? bytes : 1))
+		return c->nr == MM_NR_munmap ? -EINVAL : -ENOMEM;
+	if (c->nr == MM_NR_mincore && mm_touches_monitor(t->proc, a[2], bytes / MM_PAGE + 1))
+		return -EFAULT;
+	return mm_app_call(t);
+}
+
+/* Descriptors travel from the leader to each follower on sockets of their own; one byte goes along. */
+
+struct one_fd {
+	u64 bytes;
+	s32 level, type;
+	s32 fd, pad;
+};
+
+struct header {
+	u64 name;
+	u32 name_bytes, pad;
+	u64 iov, iov_count;
+	u64 control, control_bytes;
+	u32 flags, pad2;
+};
+
+static s64 pass(struct mm_thread *t, u64 fd)
+{
+	struct mm_proc *p = t->proc;
+	struct one_fd rights = {20, 1, 1, (s32)fd, 0};
+	u64 iov[2] = {(u64)&t->seq, 8};
+	struct header h = {.iov = (u64)iov, .iov_count = 1, .control = (u64)&rights, .control_bytes = SCM_BYTES};
+
+	for (u32 i = 0; i < p->followers; i++) {
+		s64 r;
+
+		do {
+			mm_check_end(t);
+			r = mm_sys3(__NR_sendmsg, mm_own(p, MM_FD_PASS) + i, &h, 0x4000 /* MSG_NOSIGNAL */);
+		} while (r == -EINTR);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static s64 receive(struct mm_thread *t)
+{
+	struct mm_proc *p = t->proc;
+	struct one_fd rights = {0};
+	u64 seq = 0, iov[2] = {(u64)&seq, 8};
+	struct header h;
+	s64 r;
+
+	do {
+		mm_check_end(t);
+		h = (struct header){.iov = (u64)iov, .iov_count = 1, .control = (u64)&rights, .control_bytes = SCM_BYTES};
+		r = mm_sys3(__NR_recvmsg, mm_own(p, MM_FD_PASS), &h, 0x40000000 /* MSG_CMSG_CLOEXEC */);
+	} while (r == -EINTR);
+	if (r != 8 || seq != t->seq || rights.bytes != 20 || rights.type != 1)
+		return -EBADMSG;
+	return rights.fd;
+}
+
+/* `-shm` files of sqlite are the leader's to share; followers get memory of their own that follows the same calls. */
+static int may_share(struct mm_thread *t, u64 fd)
+{
+	char link[32] = "/proc/self/fd/", path[512];
+	u8 check, data;
+	u32 n = 14, digits = 1;
+	s64 r;
+
+	for (u64 x = fd; x >= 10; x /= 10)
+		digits++;
+	for (u32 i = digits; i--; fd /= 10)
+		link[n + i] = '0' + fd % 10;
+	link[n + digits] = 0;
+	r = mm_sys4(__NR_readlinkat, MM_AT_FDCWD, link, path, sizeof(path) - 1);
+	if (r <= 0)
+		return 0;
+	path[r] = 0;
+	if (r > 4 && !memcmp(path + r - 4, "-shm", 4))
+		return 1;
+	return mm_rule(t->proc, MM_NR_mmap, path, &check, &data) && data;
+}
+
+void mm_describe_mmap(struct mm_thread *t)
+{
+	struct mm_call *c = &t->call;
+	struct mm_fd *fd = (c->a[3] & MAP_ANONYMOUS) ? NULL : mm_fd(t->proc, (u32)c->a[4]);
+
+	c->who = MM_BY_ALL;
+	if (!(c->a[3] & MAP_ANONYMOUS) && mm_fd_is_own(t->proc, (u32)c->a[4]))
+		mm_refuse(c, -EBADF);
+	if (!fd || fd->klass == MM_FD_OWN)
+		return;
+	c->extra = 1; /* the leader's file: its description is passed, or the follower opens the same file itself */
+}
+
+static void remember_code(struct mm_proc *p, u64 at, u64 bytes)
+{
+	if (p->exec_maps < MM_EXEC_MAPS)
+		p->exec_map[p->exec_maps++] = (struct mm_range){at, at + MM_UP(bytes, MM_PAGE)};
+}
+
+/* A place in code that means the same in every variant: which executable mapping, in order of making, and how far in. */
+u64 mm_code_place(const struct mm_proc *p, u64 ip)
+{
+	for (u32 i = p->exec_maps; i--;)
+		if (ip >= p->exec_map[i].from && ip < p->exec_map[i].to)
+			return (u64)(i + 1) << 40 | (ip - p->exec_map[i].from);
+	return 0;
+}
+
+/* Executable memory of a file that the leader opened: our own descriptor of it, and only if it is the very same file. */
+static s64 open_same(struct mm_thread *t)
+{
+	struct mm_proc *p = t->proc;
+	struct mm_fd *fd = mm_fd(p, (u32)t->call.a[4]);
+	char link[32] = "/proc/self/fd/";
+	u64 st[18], n = (u32)t->call.a[4];
+	u32 digits = 1;
+	s64 own;
+
+	for (u64 x = n; x >= 10; x /= 10)
+		digits++;
+	for (u32 i = digits; i--; n /= 10)
+		link[14 + i] = '0' + n % 10;
+	own = mm_sys4(__NR_openat, MM_AT_FDCWD, link, O_RDONLY | O_CLOEXEC, 0);
+	if (own < 0)
+		return own;
+	if (mm_sys2(__NR_fstat, own, st) < 0 || st[0] != p->ofds[fd->ofd].dev || st[1] != p->ofds[fd->ofd].ino) {
+		mm_sys1(__NR_close, own);
+		return -EXDEV;
+	}
+	return own;
+}
+
+s64 mm_execute_mmap(struct mm_thread *t)
+{
+	struct mm_call *c = &t->call;
+	struct mm_proc *p = t->proc;
+	u64 fd = (u64)(s32)c->a[4], flags = c->a[3], prot = c->a[2];
+	s64 got, own = -1;
+
+	if (c->extra && (flags & MAP_TYPE) != MAP_PRIVATE && (prot & PROT_WRITE)) {
+		int may = 0;
+
+		/* only the leader can look; a follower learns it from whether a descriptor comes */
+		if (mm_is_leader(p)) {
+			may = may_share(t, fd);
+			if (!may) {
+				mm_event(p,
+					 "mmap: a writable shared mapping of a file was refused (a rule `call: mmap, data: "
+					 "differs` allows it)",
+					 NULL);
+				pass(t, mm_own(p, MM_FD_HOLDER));
+				return -EACCES;
+			}
+		}
+	}
+	if (c->extra && mm_is_leader(p) && !(prot & PROT_EXEC)) {
+		got = pass(t, fd);
+		if (got < 0)
+			return got;
+	}
+	if (c->extra && !mm_is_leader(p)) {
+		own = (prot & PROT_EXEC) ? open_same(t) : receive(t);
+		if (own < 0) {
+			mm_diverge(t, (prot & PROT_EXEC) ? MM_WHY_CODE : MM_WHY_STREAM);
+			mm_end(t);
+		}
+		fd = own;
+		if ((flags & MAP_TYPE) != MAP_PRIVATE) {
+			if (mm_sys3(__NR_fcntl, fd, F_GETFL, 0) & O_PATH) {
+				mm_sys1(__NR_close, own);
+				return -EACCES; /* the leader was refused */
+			}
+			flags = (flags & ~(u64)MAP_TYPE) | MAP_PRIVATE;
+		}
+	}
+	got = map(t, c->a[0], c->a[1], prot, flags, fd, c->a[5]);
+	if (own >= 0)
+		mm_sys1(__NR_close, own);
+	if (!mm_failed(got) && (prot & PROT_EXEC))
+		remember_code(p, got, c->a[1]);
+	return got;
+}
+
+s64 mm_execute_mprotect(struct mm_thread *t)
+{
+	struct mm_call *c = &t->call;
+	s64 ret;
+
+	if (mm_touches_monitor(t->proc, c->a[0], c->a[1]))
+		return -ENOMEM;
+	ret = mm_sys3(__NR_mprotect, c->a[0], c->a[1], c->a[2]);
+	if (!ret && (c->a[2] & PROT_EXEC))
+		remember_code(t->proc, c->a[0], c->a[1]);
+	return ret;
+}

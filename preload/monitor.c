@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One call from enter to leave. Read this first.
+ *
+ *              leader                              follower
+ *   enter      a waiting signal goes first         the leader's record says whether one does
+ *   describe   arguments copied, form made         the same
+ *   publish    CALL record                         compare: forms equal, or a divergence
+ *              waits until all have compared       says "compared"
+ *   execute    for all, or for itself              for itself, where everyone does
+ *   replicate  RESULT record with the output       takes it, or compares its own result with it
+ *   effects    descriptor tables                   the same, and placeholders
+ *   leave      signals that came meanwhile         the same ones
+ */
+#include "monitor.h"
+#include "table.gen.h"
+#include <linux/errno.h>
+
+static void prepare(struct mm_thread *t, int kind)
+{
+	struct mm_call *c = &t->call;
+
+	c->out.rec.kind = kind;
+	c->out.rec.flags = c->exempt ? MM_RF_EXEMPT : 0;
+	c->out.rec.nr = c->nr;
+	c->out.rec.seq = t->seq;
+	c->out.rec.ticket = 0;
+	c->out.rec.lane = 0;
+	c->out.rec.size = sizeof(c->out.rec) + c->out.rec.form;
+	c->out.rec.klass = c->row ? c->row->klass : 0;
+	c->out.rec.effect = c->row ? c->row->effect : 0;
+	mm_remember(t, &c->out.rec, c->out.form);
+}
+
+/* Calls that never give a result: the end of the program, in every variant alike. */
+static void before(struct mm_thread *t)
+{
+	struct mm_call *c = &t->call;
+
+	if (c->row->klass == MM_C_ENDS)
+		mm_give_up(t, 0, "the program made a call that this version cannot run");
+	if (c->nr == MM_NR_exit || c->nr == MM_NR_exit_group) {
+		mm_stop(t, 0, (int)(c->a[0] & 0xff));
+		mm_sys1(__NR_exit_group, c->a[0]);
+	}
+}
+
+static void lead(struct mm_thread *t)
+{
+	struct mm_call *c = &t->call;
+	int flags = 0;
+	s64 ret;
+
+	if (mm_signals_waiting(t)) {
+		t->regs.ip -= 2; /* the handler runs first, then the `syscall` instruction again */
+		mm_deliver(t, -1, 0);
+		return;
+	}
+	t->seq++;
+	mm_describe(t);
+	prepare(t, MM_REC_CALL);
+	mm_publish_call(t);
+	if (c->exempt)
+		t->proc->counters.exempt++;
+	else
+		mm_await_compared(t, t->seq);
+	before(t);
+	if (c->row->flags & MM_F_BLOCKS)
+		mm_flush(t);
+	ret = mm_execute(t);
+	mm_collect(t, ret);
+	if (mm_signals_waiting(t)) {
+		flags = MM_RF_SIGNALS;
+		if (ret == -EINTR && (c->row->flags & MM_F_RESTARTS))
+			flags |= MM_RF_RESTART;
+	}
+	mm_publish_result(t, ret, flags);
+	mm_effect(t, ret);
+	t->regs.ax = ret;
+	if (flags)
+		mm_deliver(t, (flags & MM_RF_RESTART) != 0, ret);
+}
+
+static int agrees(const struct mm_call *c, s64 own, s64 leaders)
+{
+	switch (c->row->result) {
+	case MM_EXACT:
+		return own == leaders;
+	case MM_ERRNO:
+		return mm_failed(own) || mm_failed(leaders) ? own == leaders : 1;
+	}
+	return 1;
+}
+
+static void follow(struct mm_thread *t)
+{
+	struct mm_call *c = &t->call;
+	int flags = 0;
+	s64 ret, own;
+
+	t->seq++;
+	mm_describe(t);
+	prepare(t, MM_REC_CALL);
+	if (!mm_compare(t))
+		return;
+	before(t);
+	if (c->exempt)
+		t->proc->counters.exempt++;
+	if (c->who == MM_BY_ALL) {
+		own = mm_execute(t);
+		ret = mm_take_result(t, &flags);
+		if (!agrees(c, own, ret)) {
+			mm_item_value(c, 6, own);
+			c->peer.rec.form = MM_MIN(c->peer.rec.form, MM_FORM_MAX - 16);
+			*(struct mm_item *)(c->peer.form + c->peer.rec.form) =
+			    (struct mm_item){.arg = 6, .kind = MM_ITEM_VALUE, .bytes = 8, .total = 8};
+			memcpy(c->peer.form + c->peer.rec.form + 8, &ret, 8);
+			c->peer.rec.form += 16;
+			mm_diverge(t, MM_WHY_RESULT);
+		}
+		ret = own;
+	} else {
+		ret = mm_take_result(t, &flags);
+	}
+	mm_effect(t, ret);
+	mm_mark_done(t, t->seq);
+	t->regs.ax = ret;
+	if (flags & MM_RF_SIGNALS) {
+		struct mm_rec rec;
+		const struct mm_rec *at = mm_next(t, &rec);
+
+		mm_take_signal(t, at, (flags & MM_RF_RESTART) != 0, ret);
+	}
+}
+
+void mm_monitor(struct mm_thread *t)
+{
+	struct mm_call *c = &t->call;
+
+	mm_check_end(t);
+	mm_canonical(t);
+	t->proc->counters.calls++;
+	if (!c->row) {
+		if ((u32)t->regs.ax < MM_NATIVE_COUNT)
+			mm_give_up(t, 0, "the program made a call that monmod does not know");
+		t->regs.ax = -ENOSYS; /* newer than the table: programs fall back */
+		return;
+	}
+	t->proc->counters.by_class[c->row->klass]++;
+	if (mm_memory_local(t)) {
+		t->proc->counters.local++;
+		t->regs.ax = mm_local(t);
+		return;
+	}
+	if (c->nr == MM_NR_rt_sigreturn) {
+		mm_sigreturn_call(t);
+		return;
+	}
+	if (mm_is_leader(t->proc))
+		lead(t);
+	else
+		follow(t);
+	t->proc->counters.compared += !c->exempt;
+	mm_unstage(t);
+}
+
+/* SIGSEGV and its like from the program itself: compared as calls are, then handled by the program or its end. */
+void mm_fault(struct mm_thread *t, int signo)
+{
+	struct mm_call *c = &t->call;
+
+	c->row = NULL;
+	c->nr = signo;
+	c->exempt = 0;
+	c->out.rec.form = 0;
+	mm_item_value(c, 0, t->fault_code);
+	if (!(t->proc->flags & MM_START_PROGRAM_DIFFERS))
+		mm_item_value(c, 6, mm_code_place(t->proc, t->regs.ip));
+	for (;;) {
+		t->seq++;
+		prepare(t, MM_REC_FAULT);
+		if (mm_is_leader(t->proc)) {
+			mm_publish_call(t);
+			mm_await_compared(t, t->seq);
+			return;
+		}
+		if (mm_compare(t)) {
+			mm_mark_done(t, t->seq);
+			return;
+		}
+	}
+}

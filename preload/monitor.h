@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the parts of the monitor offer each other; the way of a call is the order of the sections. */
+#ifndef MONMOD_MONITOR_H
+#define MONMOD_MONITOR_H
+
+#include "block.h"
+
+#define MM_EXIT_DIVERGED 70
+#define MM_AT_FDCWD (-100)
+
+/* entry.S, gate.S */
+void mm_handler(void);
+void mm_return(void);
+void mm_leave_to(u64 ip, u64 sp) __attribute__((noreturn));
+u64 mm_copy(void *to, const void *from, u64 bytes);
+long mm_app_gate(volatile u32 *kick, long nr, const u64 args[6]);
+extern const char mm_copy_insn[], mm_copy_done[];
+extern const char mm_app_test[], mm_app_syscall[], mm_app_eintr[];
+extern const char mm_image_start[], mm_image_end[], mm_gates_start[], mm_gates_end[];
+
+/* monitor.c: one call */
+void mm_monitor(struct mm_thread *t);
+void mm_fault(struct mm_thread *t, int signo);
+
+/* user.c: the program's memory. Copies give the bytes that were copied; they stop at the first that cannot be touched. */
+int mm_touches_monitor(const struct mm_proc *p, u64 at, u64 bytes);
+u64 mm_in(const struct mm_thread *t, void *to, u64 from, u64 bytes);
+u64 mm_out(const struct mm_thread *t, u64 to, const void *from, u64 bytes);
+s64 mm_in_path(const struct mm_thread *t, char *to, u64 from); /* length, -EFAULT or -ENAMETOOLONG; to holds 4096 */
+
+/* describe.c: arguments → form, copies */
+void mm_canonical(struct mm_thread *t);
+void mm_describe(struct mm_thread *t);
+void mm_item(struct mm_call *c, int arg, int kind, const void *bytes, u32 n, u64 total);
+void mm_item_value(struct mm_call *c, int arg, u64 value);
+void mm_item_digest(struct mm_thread *t, int arg, const void *bytes, u64 n);
+void *mm_stage(struct mm_thread *t, u64 bytes);
+u64 mm_stage_in(struct mm_thread *t, int arg, u64 from, u64 bytes, int digest);
+struct mm_outbuf *mm_out_add(struct mm_thread *t, int how, u32 arg, u64 at, u64 room);
+void mm_unstage(struct mm_thread *t);
+void mm_refuse(struct mm_call *c, s64 error);
+
+/* special.c: calls with a description, an execution or an effect of their own */
+void mm_describe_special(struct mm_thread *t);
+s64 mm_execute_special(struct mm_thread *t);
+void mm_collect_special(struct mm_thread *t, s64 ret);
+void mm_effect_special(struct mm_thread *t, s64 ret);
+
+/* message.c: sendmsg and recvmsg */
+void mm_describe_msg(struct mm_thread *t);
+void mm_collect_msg(struct mm_thread *t, s64 ret);
+void mm_effect_msg(struct mm_thread *t, s64 ret);
+
+/* execute.c */
+s64 mm_execute(struct mm_thread *t);
+void mm_collect(struct mm_thread *t, s64 ret);
+s64 mm_app_call(struct mm_thread *t);
+
+/* replicate.c: CALL and RESULT records */
+void mm_publish_call(struct mm_thread *t);
+void mm_publish_result(struct mm_thread *t, s64 ret, int flags);
+s64 mm_take_result(struct mm_thread *t, int *flags);
+
+/* compare.c */
+int mm_compare(struct mm_thread *t);
+void mm_diverge(struct mm_thread *t, enum mm_reason why);
+
+/* lanes.c: streams and index pages */
+u8 *mm_reserve(struct mm_thread *t, u32 bytes);
+void mm_commit(struct mm_thread *t, u32 bytes);
+void mm_flush(struct mm_thread *t);
+void mm_await_compared(struct mm_thread *t, u64 seq);
+const struct mm_rec *mm_next(struct mm_thread *t, struct mm_rec *copy);
+void mm_consume(struct mm_thread *t, u32 bytes);
+void mm_mark_compared(struct mm_thread *t, u64 seq);
+void mm_mark_done(struct mm_thread *t, u64 seq);
+void mm_check_end(struct mm_thread *t);
+void mm_remember(struct mm_thread *t, const struct mm_rec *rec, const u8 *form);
+
+/* descriptors.c */
+struct mm_fd *mm_fd(struct mm_proc *p, u64 fd);
+int mm_fd_is_own(const struct mm_proc *p, u64 fd);
+void mm_fd_make(struct mm_thread *t, u64 fd, int klass, int kind);
+void mm_fd_drop(struct mm_proc *p, u64 fd);
+void mm_fd_copy(struct mm_proc *p, u64 from, u64 to);
+void mm_effect(struct mm_thread *t, s64 ret);
+int mm_hold(struct mm_thread *t, u64 fd, int cloexec, const char *path);
+u64 mm_token_add(struct mm_thread *t, u64 epfd, u64 fd, u64 data);
+struct mm_token *mm_token_find(struct mm_proc *p, u64 epfd, u64 fd);
+struct mm_token *mm_token_of(struct mm_proc *p, u64 kernel_data);
+void mm_token_drop(struct mm_proc *p, struct mm_token *k);
+u64 mm_token_data(const struct mm_proc *p, const struct mm_token *k);
+
+/* files.c: opening by name */
+void mm_describe_open(struct mm_thread *t);
+s64 mm_execute_open(struct mm_thread *t);
+s64 mm_follow_open(struct mm_thread *t, s64 ret);
+int mm_is_proc_self(struct mm_thread *t, const char *path, const char *name);
+int mm_rule(const struct mm_proc *p, u16 nr, const char *path, u8 *check, u8 *data);
+
+/* memory.c: the address space */
+int mm_memory_local(struct mm_thread *t);
+s64 mm_local(struct mm_thread *t);
+void mm_describe_mmap(struct mm_thread *t);
+s64 mm_execute_mmap(struct mm_thread *t);
+s64 mm_execute_mprotect(struct mm_thread *t);
+u64 mm_code_place(const struct mm_proc *p, u64 ip);
+
+/* signals.c */
+void mm_on_signal(int signo, u8 *info, u8 *frame, struct mm_thread *t);
+void mm_signals_install(struct mm_thread *t);
+int mm_signals_waiting(struct mm_thread *t);
+void mm_deliver(struct mm_thread *t, int restart, s64 ret);
+void mm_take_signal(struct mm_thread *t, const struct mm_rec *rec, int restart, s64 ret);
+s64 mm_sigaction_call(struct mm_thread *t);
+s64 mm_sigprocmask_call(struct mm_thread *t);
+s64 mm_sigaltstack_call(struct mm_thread *t);
+void mm_sigreturn_call(struct mm_thread *t);
+void mm_describe_signal(struct mm_thread *t);
+s64 mm_kill_call(struct mm_thread *t);
+u64 mm_clean_mask(u64 mask);
+int mm_fatal_by_default(int signo);
+void mm_die_by(struct mm_thread *t, int signo) __attribute__((noreturn));
+
+/* talk.c: messages to the supervisor, and the end */
+void mm_send(const struct mm_proc *p, u32 type, const void *a, u32 an, const void *b, u32 bn, const void *c, u32 cn);
+void mm_event(const struct mm_proc *p, const char *text, const char *more);
+void mm_give_up(struct mm_thread *t, s64 error, const char *text) __attribute__((noreturn));
+void mm_end(struct mm_thread *t) __attribute__((noreturn)); /* the group ends: last words, then exit_code */
+void mm_case(struct mm_thread *t, struct mm_msg_case *m, u32 reason, u32 records);
+void mm_stop(struct mm_thread *t, int by_signal, int status);
+
+#endif
