@@ -172,7 +172,7 @@ void mm_boot_hello(struct mm_boot *b)
 	u64 limits[32];
 	u32 ids[6], groups[256];
 	char cwd[4096];
-	s64 n, fd = mm_sys2(__NR_memfd_create, "monmod-state", 1);
+	s64 n, fd = mm_sys2(__NR_memfd_create, "monmod-state", 3 /* MFD_CLOEXEC, MFD_ALLOW_SEALING */);
 	u64 envc = 0;
 	u32 count;
 
@@ -208,6 +208,7 @@ void mm_boot_hello(struct mm_boot *b)
 	}
 	section((int)fd, MM_SEC_PROCESS, &state, sizeof(state));
 	section((int)fd, MM_SEC_END, NULL, 0);
+	mm_sys3(__NR_fcntl, fd, 1033 /* F_ADD_SEALS */, 15 /* nothing changes any more */);
 	memcpy(hello.token, b->token, sizeof(hello.token));
 	say(b, MM_MSG_HELLO, &hello, sizeof(hello), (int)fd);
 	mm_sys1(__NR_close, fd);

@@ -93,7 +93,7 @@ int mm_hold(struct mm_thread *t, u64 fd, int cloexec, const char *path)
 			from = mine;
 	}
 	if ((u64)from == fd) /* the very number: keep it */
-		return cloexec ? 0 : (int)mm_sys3(__NR_fcntl, fd, F_SETFD, 0);
+		return cloexec || mm_sys3(__NR_fcntl, fd, F_SETFD, 0) == 0 ? (int)fd : -EBADF;
 	r = mm_sys3(__NR_dup3, from, fd, cloexec ? O_CLOEXEC : 0);
 	if (mine >= 0)
 		mm_sys1(__NR_close, mine);

@@ -38,11 +38,14 @@ static void *take(struct mm_thread *t, int i, u64 n, int compare)
 	return copy;
 }
 
+/* An argument that is a number: an int for fcntl and ioctl, a long for prctl. */
 static void value(struct mm_thread *t, int i)
 {
-	t->call.x[i] = t->call.a[i];
+	u64 a = t->call.nr == MM_NR_prctl ? t->call.a[i] : (u64)(s32)t->call.a[i];
+
+	t->call.x[i] = a;
 	if (!t->call.exempt)
-		mm_item_value(&t->call, i, t->call.a[i]);
+		mm_item_value(&t->call, i, a);
 }
 
 /* struct flock of fcntl(2), without its padding. */
@@ -109,6 +112,13 @@ static void describe_fcntl(struct mm_thread *t)
 	case 1038:
 		take(t, 2, 8, 1);
 		return;
+	case F_GETFL:
+	case F_GETOWN:
+	case F_GETSIG:
+	case F_GETLEASE:
+	case F_GETPIPE_SZ:
+	case F_GET_SEALS:
+		return; /* what the third register holds is nobody's business */
 	default:
 		value(t, 2);
 	}
