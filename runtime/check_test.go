@@ -113,3 +113,31 @@ func TestFollowerRefused(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestRequire: a host that requires monitoring has no containers that forgot to
+// ask, but pods have their sandbox.
+func TestRequire(t *testing.T) {
+	for _, c := range []struct {
+		name, operator, annotations string
+		flag, refused               bool
+	}{
+		{name: "nobody requires"},
+		{name: "the operator requires", operator: "require: true", refused: true},
+		{name: "the engine's arguments require", flag: true, refused: true},
+		{name: "sandbox", operator: "require: true", annotations: `"io.kubernetes.cri.container-type":"sandbox"`},
+		{name: "an image that poses as a sandbox", operator: "require: true",
+			annotations: `"io.kubernetes.cri.container-type":"sandbox","io.container.manager":"libpod"`, refused: true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b, err := parseBundle([]byte(strings.Replace(plainSpec, `{`, `{"annotations":{`+c.annotations+`},`, 1)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			w := &wrapper{operator: operatorOf(t, c.operator), require: c.flag}
+			r, err := w.asks(b)
+			if r != nil || c.refused != (err != nil) || err != nil && !strings.Contains(err.Error(), "this host requires it") {
+				t.Errorf("asks for %v, %v", r, err)
+			}
+		})
+	}
+}
