@@ -1,0 +1,161 @@
+/*
+ * What monitoring refuses on purpose, because the kernel would act on the program's memory, or on other
+ * programs', out of the monitor's sight. Results differ from native ones by design: each step says what it expects.
+ */
+#include "check.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+static uint64_t room[64];
+
+CASE(rings, REFUSED, "io_uring_setup io_uring_enter io_uring_register io_setup")
+{
+	memset(room, 0, sizeof room);
+	EXPECT("ENOSYS", raw(SYS_io_uring_setup, 4, room));
+	EXPECT("ENOSYS", raw(SYS_io_uring_enter, 0, 1, 0, 0, NULL, 0));
+	EXPECT("ENOSYS", raw(SYS_io_uring_register, 0, 0, NULL, 0));
+	memset(room, 0, sizeof room);
+	EXPECT("ENOSYS", raw(SYS_io_setup, 8, room));
+}
+
+CASE(foreign_memory, REFUSED, "ptrace process_vm_readv process_vm_writev process_madvise userfaultfd pidfd_getfd")
+{
+	char from[8] = "from", to[8];
+	struct iovec a = { from, 8 }, b = { to, 8 };
+	long pidfd = raw(SYS_pidfd_open, getpid(), 0);
+	EXPECT("EPERM", raw(SYS_ptrace, 1 /* PEEKTEXT */, 0x3fffffff, 0, 0));
+	EXPECT("EPERM", raw(SYS_process_vm_readv, getpid(), &b, 1, &a, 1, 0));
+	EXPECT("EPERM", raw(SYS_process_vm_writev, getpid(), &a, 1, &b, 1, 0));
+	EXPECT("ENOSYS", raw(SYS_userfaultfd, O_CLOEXEC));
+	EXPECT("EPERM", raw(SYS_pidfd_getfd, pidfd, 0, 0));
+	EXPECT("EPERM", raw(SYS_process_madvise, pidfd, &a, 1, 20, 0));
+}
+
+/* Every way to spell one's own memory as a file, for writing. */
+CASE(memory_as_file, REFUSED, "openat open dup")
+{
+	EXPECT("EPERM|EACCES", open("/proc/self/mem", O_RDWR));
+	EXPECT("EPERM|EACCES", open("/proc/thread-self/mem", O_WRONLY));
+	EXPECT("EPERM|EACCES", open("/proc/self/task/../mem", O_RDWR));
+	EXPECT("EPERM|EACCES", raw(SYS_open, "/proc/self/cwd/../proc/../proc/self/root/proc/self/mem", O_RDWR));
+	long self = open("/proc/self", O_RDONLY | O_DIRECTORY);
+	EXPECT("EPERM|EACCES", openat((int)self, "mem", O_RDWR));
+	if (symlink("/proc/self/mem", "innocent") != 0 || dup((int)self) < 0)
+		_exit(99);
+	EXPECT("EPERM|EACCES", open("innocent", O_RDWR));
+}
+
+CASE(watching_others, REFUSED, "perf_event_open fanotify_init")
+{
+	memset(room, 0, sizeof room);
+	((uint32_t *)room)[0] = 1;
+	((uint32_t *)room)[1] = 112;
+	EXPECT("EACCES", raw(SYS_perf_event_open, room, 0, -1, -1, 0));
+	EXPECT("ENOSYS", raw(SYS_fanotify_init, 0, O_RDONLY));
+}
+
+CASE(zero_copy, REFUSED, "vmsplice setsockopt")
+{
+	int p[2], one = 1;
+	struct iovec v = { "lent", 4 };
+	if (pipe(p) != 0)
+		_exit(99);
+	EXPECT("EINVAL", raw(SYS_vmsplice, p[1], &v, 1, 0));
+	int s = socket(AF_INET, SOCK_STREAM, 0);
+	EXPECT("ENOSYS|EPERM|EINVAL|ENOPROTOOPT|EOPNOTSUPP", setsockopt(s, SOL_SOCKET, 60 /* SO_ZEROCOPY */, &one, sizeof one));
+}
+
+/* Kernel and program write the ring's pages at the same time. */
+CASE(packet_ring, REFUSED, "socket setsockopt")
+{
+	struct { unsigned size, blocks, frame, frames; } ring = { 4096, 1, 2048, 2 };
+	int s = socket(17 /* AF_PACKET */, SOCK_RAW, 0);
+	EXPECT("ENOSYS|EPERM|EINVAL|ENOPROTOOPT|EBADF", setsockopt(s, 263 /* SOL_PACKET */, 5 /* RX_RING */, &ring, sizeof ring));
+}
+
+CASE(own_execution, REFUSED, "rseq modify_ldt seccomp prctl arch_prctl landlock_create_ruleset")
+{
+	static uint32_t area[8] __attribute__((aligned(32)));
+	static const struct { uint16_t code; uint8_t jt, jf; uint32_t k; } allow = { 6, 0, 0, 0x7fff0000 };
+	struct { uint16_t length; const void *filter; } program = { 1, &allow };
+	EXPECT("ENOSYS", raw(SYS_rseq, area, 32, 0, 0x53053053));
+	EXPECT("ENOSYS", raw(SYS_modify_ldt, 0, room, sizeof room));
+	EXPECT("ENOSYS", raw(SYS_landlock_create_ruleset, NULL, 0, 1));
+	EXPECT("EINVAL|EPERM", prctl(59 /* PR_SET_SYSCALL_USER_DISPATCH */, 0, 0, 0, 0));
+	EXPECT("EINVAL|EPERM|ENODEV", raw(SYS_arch_prctl, 0x4002 /* ARCH_ENABLE_TAGGED_ADDR */, 6));
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+		_exit(99);
+	EXPECT("EINVAL", raw(SYS_seccomp, 1 /* SET_MODE_FILTER */, 0, &program));
+	EXPECT("EINVAL|EPERM|ENOSYS", prctl(PR_SET_SECCOMP, 2, &program, 0, 0));
+}
+
+CASE(protection_keys, REFUSED, "pkey_alloc pkey_mprotect pkey_free")
+{
+	EXPECT("ENOSPC", raw(SYS_pkey_alloc, 0, 0));
+	EXPECT("EINVAL", raw(SYS_pkey_mprotect, edge(4096), 4096, PROT_READ, -1));
+	EXPECT("EINVAL", raw(SYS_pkey_free, 0));
+}
+
+/* Memory that outsiders can change or see changing, written without a call. */
+CASE(shared_stores, REFUSED, "mmap shmget shmat shmctl shmdt")
+{
+	EXPECT("ENOSYS", raw(SYS_shmget, 0, 4096, 01600));
+	EXPECT("ENOSYS", raw(SYS_shmat, 0, NULL, 0));
+	EXPECT("ENOSYS", raw(SYS_shmctl, 0, 2, room));
+	EXPECT("ENOSYS", raw(SYS_shmdt, LOW));
+	make_file("f", 4096);
+	int fd = open("f", O_RDWR);
+	EXPECT("EPERM|EACCES|ENODEV", mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+}
+
+/* Their users fall back to the calls that take one message, or milliseconds. */
+CASE(combined_calls, REFUSED, "sendmmsg recvmmsg epoll_pwait2")
+{
+	int s[2];
+	if (socketpair(AF_UNIX, SOCK_DGRAM, 0, s) != 0)
+		_exit(99);
+	EXPECT("ENOSYS", raw(SYS_sendmmsg, s[0], NULL, 0, 0));
+	EXPECT("ENOSYS", raw(SYS_recvmmsg, s[1], NULL, 0, 0, NULL));
+	EXPECT("ENOSYS", raw(SYS_epoll_pwait2, -1, room, 1, NULL, NULL, 8));
+}
+
+CASE(not_described, REFUSED, "keyctl add_key request_key get_mempolicy set_mempolicy mbind get_robust_list openat2")
+{
+	EXPECT("ENOSYS", raw(SYS_keyctl, 0, -1, 0));
+	EXPECT("ENOSYS", raw(SYS_add_key, NULL, NULL, NULL, 0, 0));
+	EXPECT("ENOSYS", raw(SYS_request_key, NULL, NULL, NULL, 0));
+	EXPECT("ENOSYS", raw(SYS_get_mempolicy, NULL, NULL, 0, NULL, 0));
+	EXPECT("ENOSYS", raw(SYS_set_mempolicy, 0, NULL, 0));
+	EXPECT("ENOSYS", raw(SYS_mbind, NULL, 0, 0, NULL, 0, 0));
+	EXPECT("ENOSYS", raw(SYS_get_robust_list, 0, room, room + 1));
+	memset(room, 0, sizeof room);
+	EXPECT("ENOSYS", raw(SYS_openat2, AT_FDCWD, ".", room, 24));
+}
+
+/* The numbers of another architecture's table, through the ordinary instruction. */
+CASE(other_numbers, REFUSED, "none")
+{
+	EXPECT("ENOSYS", raw(0x40000000 | SYS_getpid));
+	EXPECT("ENOSYS", raw(0x40000000 | SYS_write, 1, "x32 wrote this\n", 15));
+}
+
+static long by_interrupt(long number)
+{
+	long result;
+	__asm__ volatile("int $0x80" : "=a"(result) : "a"(number), "b"(0), "c"(0), "d"(0)
+			 : "r8", "r9", "r10", "r11", "memory");
+	if (result < 0) {
+		errno = (int)-result;
+		return -1;
+	}
+	return result;
+}
+
+CASE(other_entry, REFUSED, "none")
+{
+	EXPECT("ENOSYS|EPERM", by_interrupt(20 /* getpid */));
+}
