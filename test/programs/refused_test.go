@@ -41,7 +41,7 @@ func TestCommandLine(t *testing.T) {
 		{"unknown flag", []string{"--variant", "2", "--", "touch", "ran"}, statusUsage, "--variant"},
 		{"variants that are no number", []string{"--variants", "two", "--", "touch", "ran"}, statusUsage, "two"},
 		{"one variant", []string{"--variants", "1", "--", "touch", "ran"}, statusUsage, "variants"},
-		{"policy that there is not", []string{"--variants", "2", "--policy", "some", "--", "touch", "ran"}, statusUsage, "some"},
+		{"policy that there is not", []string{"--variants", "2", "--policy", "some", "--", "touch", "ran"}, statusConfiguration, "some"},
 		{"policy of a later version", []string{"--variants", "2", "--policy", "commit", "--", "touch", "ran"}, statusConfiguration, "not in this version"},
 		{"no such file", []string{"--id", "1", "--config", filepath.Join(base, "none.yaml"), "--", "touch", "ran"}, statusConfiguration, "none.yaml"},
 		{"unknown key", []string{"--id", "1", "--config", write("key.yaml", group+"leeder: 2\n"), "--", "touch", "ran"}, statusConfiguration, "leeder"},
