@@ -149,7 +149,6 @@ func (a *arena) streamPage() *abi.Stream   { return (*abi.Stream)(unsafe.Pointer
 func (a *arena) indexPage(slot int) *abi.Index {
 	return (*abi.Index)(unsafe.Pointer(&a.index[slot].mem[0]))
 }
-func (a *arena) ring() []byte { return a.stream.mem[abi.Page:] }
 func (a *arena) head() uint64 { return atomic.LoadUint64(&a.streamPage().Head) }
 func (a *arena) setRunning()  { atomic.StoreUint32(&a.controlPage().State, abi.StateRunning) }
 

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
-	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -61,14 +60,15 @@ type board struct {
 	last time.Time
 }
 
-func openBoard(group string) (*board, error) {
+// openBoard makes a session's folder. Its name is the group's, with the variant's ID where there is one supervisor for each.
+func openBoard(group string, id int) (*board, error) {
 	fail := func(err error) (*board, error) {
 		return nil, fmt.Errorf("keep the state of group %s below %s: %w: make that folder writable, or set XDG_RUNTIME_DIR to one that is", group, GroupsDir(), err)
 	}
 	if err := privateDir(control.StateDir()); err != nil {
 		return fail(err)
 	}
-	dir := filepath.Join(GroupsDir(), group+"."+strconv.Itoa(os.Getpid()))
+	dir := filepath.Join(GroupsDir(), fmt.Sprintf("%s.%d.%d", group, id, os.Getpid()))
 	if err := os.RemoveAll(dir); err != nil { // of a process that had this number before
 		return fail(err)
 	}

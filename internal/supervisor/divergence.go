@@ -42,6 +42,7 @@ func (s *session) auditEnds(v *variant, why cause) {
 		s.log.Warn(err)
 	}
 	s.arena.wakeLeader(v.slot)
+	s.peers.tell(note{Kind: noteDropped})
 	s.tell("audit_ended", v.id, why.text+": it ends, the others go on, and it is no longer audited")
 	s.writeReport(s.newReport(why, report.VariantEnded))
 }
@@ -86,7 +87,14 @@ func (s *session) newReport(why cause, done report.Response) *report.Report {
 		r.Reason = report.OtherCall
 	}
 	var follower *variant
-	if why.variant != nil {
+	switch {
+	case why.remote != 0 && (why.variant == nil || why.variant.leads()):
+		r.Variant = why.remote
+		if why.remote != s.group.Leader {
+			r.Other.Variant = why.remote
+			s.fillRemote(&r.Other, why.remote)
+		}
+	case why.variant != nil:
 		r.Variant = why.variant.id
 		if !why.variant.leads() {
 			follower = why.variant
@@ -95,17 +103,33 @@ func (s *session) newReport(why cause, done report.Response) *report.Report {
 	}
 	if leader := s.leader(); leader != nil {
 		s.fillSide(&r.Leader, leader)
+	} else {
+		s.fillRemote(&r.Leader, s.group.Leader)
 	}
 	if follower != nil {
 		s.fillSide(&r.Other, follower)
 	}
 	if why.body != nil {
-		s.fillCase(r, why, follower)
+		s.fillCase(r, why, r.Other.Variant != 0)
 	}
 	for _, v := range s.variants {
 		r.Variants = append(r.Variants, report.Variant{ID: v.id, Role: v.role(), PID: v.pid, Host: hostName(), Bases: basesOf(v.bases), Ended: v.ended()})
 	}
 	return r
+}
+
+// fillRemote takes what a variant of another host said last. Its code lies there: addresses stay numbers here.
+func (s *session) fillRemote(side *report.Side, id int) {
+	r := s.peers.get(id)
+	if r == nil || r.trace == nil {
+		side.Missing = "the supervisor of its host did not say what it did last: see the report there"
+		return
+	}
+	c, err := report.DecodeCase(decoder{}, r.trace)
+	if err != nil {
+		side.Missing = err.Error()
+	}
+	side.Before, side.Registers = c.Trace(), &c.Registers
 }
 
 // fillSide takes what a variant's TRACE says.
@@ -125,10 +149,10 @@ func (s *session) fillSide(side *report.Side, v *variant) {
 }
 
 // fillCase takes what the variant that diverged said: its own record, then the leader's.
-func (s *session) fillCase(r *report.Report, why cause, follower *variant) {
+func (s *session) fillCase(r *report.Report, why cause, follower bool) {
 	c, err := report.DecodeCase(decoder{}, why.body)
 	own := &r.Leader
-	if follower != nil {
+	if follower {
 		own = &r.Other
 	}
 	if err != nil {
@@ -136,13 +160,13 @@ func (s *session) fillCase(r *report.Report, why cause, follower *variant) {
 	}
 	r.Lane, r.Seq = c.Lane, c.Seq
 	own.Registers = &c.Registers
-	if s.ending != nil {
+	if s.ending != nil && why.variant != nil {
 		own.Backtrace = report.Backtrace(s.ending.maps[why.variant.id], uint64(c.Registers.RIP), c.Frames)
 	}
 	if len(c.Calls) > 0 {
 		own.Call = &c.Calls[0]
 	}
-	if len(c.Calls) > 1 && follower != nil {
+	if len(c.Calls) > 1 && follower {
 		r.Leader.Call = &c.Calls[1]
 	}
 }

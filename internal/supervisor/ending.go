@@ -23,7 +23,8 @@ type cause struct {
 	subject string
 	text    string // a sentence for people
 	body    []byte // of the message that said it: struct mm_msg_case, the follower's record, the leader's
-	from    *peerCase
+	remote  int    // the variant of another host that is concerned, 0: none
+	told    bool   // the other supervisors know
 }
 
 // The reasons that a supervisor finds by itself.
@@ -59,15 +60,13 @@ func (s *session) end(why cause) {
 	}
 	s.ending = &ending{cause: why}
 	s.log.Error(why.text)
-	s.tell("ending", idOf(why.variant), why.text)
+	s.tell("ending", max(idOf(why.variant), why.remote), why.text)
+	s.peers.announce(why)
 	if why.reason != "" {
 		s.signalAll(unix.SIGSTOP)
 		s.ending.maps = s.capture()
 	}
 	s.arena.setEnding(why.code)
-	if s.peers != nil {
-		s.peers.ending(why)
-	}
 	s.ending.since = time.Now()
 	s.ending.ticker = time.NewTicker(kickEvery)
 	s.press(s.ending.since)

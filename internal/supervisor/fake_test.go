@@ -37,6 +37,7 @@ type fake struct {
 }
 
 func fakeLibrary(args []string) {
+	time.AfterFunc(30*time.Second, func() { os.Exit(97) }) // a test that was killed leaves nothing behind
 	fd, err := strconv.Atoi(args[2])
 	check(err)
 	f := &fake{scenario: args[len(args)-1]}
@@ -78,7 +79,7 @@ func fakeState() []byte {
 	cwd, err := os.Getwd()
 	check(err)
 	b := abi.AppendSection(nil, abi.SecProgram, []byte("/bin/true"))
-	b = abi.AppendSection(b, abi.SecArgv, abi.JoinStrings([]string{"/bin/true"}))
+	b = abi.AppendSection(b, abi.SecArgv, abi.JoinStrings(os.Args[6:]))
 	b = abi.AppendSection(b, abi.SecEnvp, abi.JoinStrings(os.Environ()))
 	b = abi.AppendSection(b, abi.SecCwd, []byte(cwd))
 	b = abi.AppendSection(b, abi.SecFds, abi.Append(nil, []abi.FdEntry{{Fd: 0}, {Fd: 1}, {Fd: 2}}))
@@ -90,14 +91,12 @@ func fakeState() []byte {
 }
 
 func (f *fake) expect(typ uint16) inbound {
-	for {
-		in, err := receiveMany(f.link.conn)
-		check(err)
-		if in.Type != typ {
-			check(fmt.Errorf("%s instead of %s", abi.MessageName(in.Type), abi.MessageName(typ)))
-		}
-		return in
+	in, err := receiveMany(f.link.conn)
+	check(err)
+	if in.Type != typ {
+		check(fmt.Errorf("%s instead of %s", abi.MessageName(in.Type), abi.MessageName(typ)))
 	}
+	return in
 }
 
 // receiveMany is link.receive with room for the descriptors of START.
@@ -184,13 +183,34 @@ func (f *fake) stop(code int) {
 	os.Exit(code)
 }
 
-// publish is the leader's, wait the follower's.
-func (f *fake) publish(head uint64) { atomic.StoreUint64(&f.stream.Head, head) }
+// publish and arrive move the leader's head and the follower's tail, and ring the bell where the other sleeps.
+func (f *fake) publish(head uint64) {
+	atomic.StoreUint64(&f.stream.Head, head)
+	for _, index := range f.index {
+		if atomic.LoadUint32(&index.Waits) != 0 {
+			atomic.AddUint32(&f.stream.Bell, 1)
+			wake(&f.stream.Bell)
+		}
+	}
+}
+
 func (f *fake) arrive(head uint64) {
 	for atomic.LoadUint64(&f.stream.Head) < head {
 		time.Sleep(time.Millisecond)
 	}
-	atomic.StoreUint64(&f.index[0].Tail, head)
+	f.took(head)
+}
+
+func (f *fake) took(tail uint64) {
+	atomic.StoreUint64(&f.index[0].Tail, tail)
+	if atomic.LoadUint32(&f.stream.Waits) != 0 {
+		atomic.AddUint32(&f.index[0].Bell, 1)
+		wake(&f.index[0].Bell)
+	}
+}
+
+func (f *fake) ring() []byte {
+	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(f.stream), abi.Page)), f.start.RingSize)
 }
 
 // fakeCall is the record of a call whose first argument is text.

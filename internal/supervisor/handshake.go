@@ -46,6 +46,7 @@ func (s *session) greet(ctx context.Context) error {
 		if err != nil {
 			return failf(ExitDivergence, "%s said hello: %w", v, err)
 		}
+		v.nameAs(s.argv0)
 	}
 	return nil
 }

@@ -31,6 +31,7 @@ func (s *session) samplePeriod() time.Duration {
 // sample looks at who waits for whom. It costs the variants nothing: heads and tails lie in memory that they share.
 func (s *session) sample(now time.Time) {
 	s.publish(now)
+	s.watchRemote(now)
 	if s.ending != nil {
 		return
 	}
@@ -57,6 +58,10 @@ func (s *session) sample(now time.Time) {
 
 // tooLate ends the group for a variant that others have waited for long enough.
 func (s *session) tooLate(v *variant) {
+	if r := s.peers.gone(); r != nil {
+		s.end(cause{code: ExitDivergence, variant: v, remote: r.id, reason: endedAlone, text: fmt.Sprintf("variant %d %s, but %s goes on", r.id, r.outcome, v)})
+		return
+	}
 	if gone := s.firstGone(); gone != nil {
 		s.end(cause{code: ExitDivergence, variant: s.follower(v, gone), reason: endedAlone, text: fmt.Sprintf("%s %s, but %s goes on", gone, gone.outcome, v)})
 		return
@@ -82,7 +87,8 @@ func (s *session) unexplained() bool {
 			return true
 		}
 	}
-	return false
+	r := s.peers.gone()
+	return r != nil && !r.said
 }
 
 // awaited says whether others wait for v, and what of its progress would change if it moved.
@@ -95,7 +101,11 @@ func (s *session) awaited(v *variant) (bool, [3]uint64) {
 	for slot := range s.arena.index {
 		// A follower that has taken everything, has no call under way and sleeps has arrived at a call that the leader has
 		// not published. While one is under way (compared runs ahead of done) the leader executes it, and that has no limit.
-		if p := s.arena.progress(slot); s.arena.lives(slot) && p.waits && p.tail == head && p.compared == p.done {
+		p := s.arena.progress(slot)
+		if r := s.peers.at(slot); r != nil {
+			p.waits = r.waits.Load()
+		}
+		if s.arena.lives(slot) && p.waits && p.tail == head && p.compared == p.done {
 			return true, [3]uint64{head}
 		}
 	}

@@ -31,6 +31,9 @@ func (s *session) handleMessage(v *variant, m abi.Message) error {
 	case abi.MsgAudit:
 		return s.audited(v, m.Body)
 	case abi.MsgTrace:
+		if v.trace == nil {
+			s.peers.tell(note{Kind: noteTrace, Body: m.Body})
+		}
 		v.trace = m.Body
 		return nil
 	case abi.MsgStop:
@@ -50,7 +53,7 @@ func (s *session) signalled(v *variant, body []byte) error {
 		return fmt.Errorf("SIGNAL of %d bytes", len(body))
 	}
 	sig := unix.Signal(m.Signo)
-	if v.leads() || m.Signo < 1 || m.Signo > 64 || sig == unix.SIGKILL || sig == unix.SIGSTOP || sig == kickSignal {
+	if v.leads() || m.Signo > 64 || !passable(sig) {
 		return fmt.Errorf("signal %d of a %s, which cannot be passed on", m.Signo, v.role())
 	}
 	s.forward(sig)

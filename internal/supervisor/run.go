@@ -45,37 +45,55 @@ func Run(ctx context.Context, opts RunOptions) (code int, err error) {
 		return code, err
 	}
 	s := newSession(opts.Group, opts.Program, opts.Args, opts.Logger)
+	s.argv0 = opts.Program
 	if opts.patience > 0 {
 		s.patience = opts.patience
 	}
-	for place, v := range opts.Group.Variants {
-		slot := leaderSlot
-		if v.ID != opts.Group.Leader {
-			slot = len(slices.DeleteFunc(opts.Group.Followers(), func(f config.Variant) bool { return f.ID >= v.ID }))
+	for _, v := range opts.Group.Variants {
+		if opts.ID == 0 || opts.ID == v.ID {
+			s.variants = append(s.variants, newVariant(v.ID, slotOf(opts.Group, v.ID), placeOf(opts.Group, v.ID)))
 		}
-		s.variants = append(s.variants, newVariant(v.ID, slot, place))
 	}
 	slices.SortFunc(s.variants, func(a, b *variant) int { return a.slot - b.slot })
-	return s.run(ctx, opts, l)
-}
-
-// run takes a session with its variants named from nothing to the end.
-func (s *session) run(ctx context.Context, opts RunOptions, l *launch) (code int, err error) {
-	s.journal = openJournal(s.group.Logs, s.group.Name, func(err error) { s.log.Warn(err) })
-	defer func() { err = errors.Join(err, s.journal.close()) }()
-	if s.board, err = openBoard(s.group.Name); err != nil {
-		return ExitConfig, err
+	if opts.ID != 0 {
+		s.peers = &peers{remote: make(map[int]*remote)}
 	}
-	defer func() { err = errors.Join(err, s.board.close()) }()
-	defer func() { err = errors.Join(err, s.close()) }()
 	if opts.Foreground {
 		defer s.handleSignals()()
 		s.follow = hasTerminal()
 	}
 	sp := newSpawner()
 	defer sp.close()
-	if err := s.start(ctx, opts, l, sp); err != nil {
-		s.tell("not_started", 0, err.Error())
+	return s.run(ctx, func() error {
+		for _, v := range s.variants {
+			if err := sp.do(func() error { return l.spawn(v) }); err != nil {
+				return &Failure{Code: ExitConfig, Err: err}
+			}
+			s.attend(v)
+		}
+		if opts.Spawned != nil {
+			opts.Spawned()
+		}
+		return nil
+	})
+}
+
+// run takes a session from nothing to the end. bring makes its variants come to the control sockets.
+func (s *session) run(ctx context.Context, bring func() error) (code int, err error) {
+	if s.peers != nil && s.group.FS == config.FSShared {
+		return ExitConfig, failf(ExitConfig, "group %s says fs: shared, but its variants have supervisors of their own, which share no files in this version: write fs: own, or run all variants with `monmod run --variants`", s.group.Name)
+	}
+	s.journal = openJournal(s.group.Logs, s.group.Name, func(err error) { s.log.Warn(err) })
+	defer func() { err = errors.Join(err, s.journal.close()) }()
+	if s.board, err = openBoard(s.group.Name, s.alone()); err != nil {
+		return ExitConfig, err
+	}
+	defer func() { err = errors.Join(err, s.board.close()) }()
+	text := "the program ended"
+	defer func() { err = errors.Join(err, s.close(code, text)) }()
+	if err := s.start(ctx, bring); err != nil {
+		text = err.Error()
+		s.tell("not_started", 0, text)
 		var f *Failure
 		if errors.As(err, &f) {
 			return f.Code, err
@@ -84,35 +102,66 @@ func (s *session) run(ctx context.Context, opts RunOptions, l *launch) (code int
 	}
 	s.tell("started", 0, fmt.Sprintf("%s runs as %d variants, policy %s", s.program, len(s.group.Variants), s.group.Policy))
 	s.loop(ctx)
+	if s.ending != nil {
+		text = s.ending.cause.text
+	}
 	return s.finish()
 }
 
 // start brings every variant of this host to its program's first instruction.
-func (s *session) start(ctx context.Context, opts RunOptions, l *launch, sp *spawner) (err error) {
-	if s.arena, err = newArena(len(s.group.Variants)-1, abi.RingDefault, mirrors{}); err != nil {
+func (s *session) start(ctx context.Context, bring func() error) (err error) {
+	if s.arena, err = newArena(len(s.group.Variants)-1, abi.RingDefault, s.mirrors()); err != nil {
 		return err
 	}
-	for _, v := range s.variants {
-		if err := sp.do(func() error { return l.spawn(v) }); err != nil {
-			return &Failure{Code: ExitConfig, Err: err}
-		}
-		s.attend(v)
-	}
-	if opts.Spawned != nil {
-		opts.Spawned()
+	if err := bring(); err != nil {
+		return err
 	}
 	s.publish(time.Now())
 	if err := s.greet(ctx); err != nil {
 		return err
 	}
-	object, err := startObject(s.leader().hello, s.states(), s.program, s.group)
+	leader, all := s.variants[0].hello, s.states()
+	if s.peers != nil {
+		if err := s.connect(ctx, s.variants[0]); err != nil {
+			return err
+		}
+		leader, all = s.peers.states(s, all)
+	}
+	object, err := startObject(leader, all, s.group)
 	if err != nil {
 		return err
 	}
 	if err := s.begin(ctx, object); err != nil {
 		return err
 	}
+	if s.peers != nil {
+		s.pump()
+		if err := s.allReady(ctx); err != nil {
+			return err
+		}
+	}
 	return s.goAll()
+}
+
+// alone is the ID of the one variant that this supervisor serves, 0 where it serves all.
+func (s *session) alone() int {
+	if s.peers == nil {
+		return 0
+	}
+	return s.variants[0].id
+}
+
+// mirrors are the objects whose writer is a variant of another supervisor.
+func (s *session) mirrors() mirrors {
+	var m mirrors
+	if s.peers == nil {
+		return m
+	}
+	m.stream = s.leader() == nil
+	for _, v := range s.group.Followers() {
+		m.index[slotOf(s.group, v.ID)] = !m.stream
+	}
+	return m
 }
 
 // finish writes what is known at the end and gives the exit code.

@@ -17,7 +17,7 @@ import (
 )
 
 // runScenario runs what Run makes of a scenario, with less patience.
-func runScenario(t *testing.T, scenario string, variants int, set []string) (code int, err error, logs string) {
+func runScenario(t *testing.T, scenario string, variants int, set []string) (code int, logs string, err error) {
 	t.Helper()
 	g, err := config.Local(variants)
 	if err != nil {
@@ -55,7 +55,7 @@ func runScenario(t *testing.T, scenario string, variants int, set []string) (cod
 	if left, e := filepath.Glob(filepath.Join(GroupsDir(), g.Name+".*")); e != nil || len(left) != 0 {
 		t.Errorf("left behind: %v (%v)", left, e)
 	}
-	return code, err, logs
+	return code, logs, err
 }
 
 func TestGroupThatRuns(t *testing.T) {
@@ -72,6 +72,7 @@ func TestGroupThatRuns(t *testing.T) {
 	}{
 		{"exit7", 2, nil, 7, "", "", ""},
 		{"exit7", 3, nil, 7, "", "", ""},
+		{"stream", 2, nil, 4, "", "", ""},
 		{"killed-alike", 2, nil, 137, "", "", ""},
 		{"signal", 2, nil, 5, "", "", ""},
 		{"noise", 2, nil, 0, "", "", ""},
@@ -96,7 +97,7 @@ func TestGroupThatRuns(t *testing.T) {
 		{"stop-twice", 2, nil, 70, "second time", report.GaveUp, report.GroupEnded},
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
-			code, err, logs := runScenario(t, c.scenario, c.variants, c.set)
+			code, logs, err := runScenario(t, c.scenario, c.variants, c.set)
 			if code != c.code {
 				t.Errorf("exit code %d, want %d (%v)", code, c.code, err)
 			}
@@ -178,7 +179,7 @@ func TestGroupThatCannotStart(t *testing.T) {
 		{"no-program", 127, "cannot go on: no interpreter: no such file"},
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
-			code, err, _ := runScenario(t, c.scenario, 2, nil)
+			code, _, err := runScenario(t, c.scenario, 2, nil)
 			if code != c.code || err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("exit code %d, error %v, want %d, %q", code, err, c.code, c.want)
 			}

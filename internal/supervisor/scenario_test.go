@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -22,6 +23,36 @@ var fakeRuns = map[string]func(*fake){
 			f.arrive(64)
 		}
 		f.stop(7)
+	},
+	"stream": func(f *fake) { // more than the ring holds, checked byte by byte
+		const whole = 5 << 20
+		ring, size := f.ring(), uint64(f.start.RingSize)
+		for at := uint64(0); at < whole; {
+			if f.leads() {
+				n := uint64(8 * (1 + rand.IntN(1000)))
+				for at+n-atomic.LoadUint64(&f.index[0].Tail) > size {
+					time.Sleep(50 * time.Microsecond)
+				}
+				for i := at; i < at+n; i++ {
+					ring[i%size] = byte(i * 7 / 5)
+				}
+				at += n
+				f.publish(at)
+				continue
+			}
+			head := atomic.LoadUint64(&f.stream.Head)
+			for i := at; i < head; i++ {
+				if ring[i%size] != byte(i*7/5) {
+					f.stop(1)
+				}
+			}
+			if at == head {
+				time.Sleep(50 * time.Microsecond)
+			}
+			at = head
+			f.took(at)
+		}
+		f.stop(4)
 	},
 	"killed-alike": func(f *fake) {
 		check(f.link.send(abi.MsgStop, abi.Append(nil, abi.Stop{BySignal: uint32(unix.SIGKILL)})))

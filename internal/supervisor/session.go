@@ -20,6 +20,7 @@ import (
 type session struct {
 	group    *config.Group
 	program  string   // as it was asked for
+	argv0    string   // what the program is to see as its name; "": what its library was given
 	args     []string // behind the program's name
 	log      *logrus.Logger
 	key      [2]uint64
@@ -110,7 +111,10 @@ func (s *session) over() bool {
 			return false
 		}
 	}
-	return true
+	if s.ending != nil && s.peers != nil {
+		return time.Since(s.ending.since) > forceAfter // for what the others have to say
+	}
+	return s.ending != nil || s.peers.settled()
 }
 
 // handle is the one place where the state of a session changes.
@@ -173,7 +177,7 @@ func (s *session) leaderStopped(v *variant, sig unix.Signal) {
 func (s *session) forward(sig unix.Signal) {
 	leader := s.leader()
 	if leader == nil {
-		s.peers.signal(sig)
+		s.signalRemote(sig)
 		return
 	}
 	if err := leader.signal(sig); err != nil {
@@ -196,9 +200,7 @@ func (s *session) judge(v *variant) {
 			return
 		}
 	}
-	if s.peers != nil {
-		s.peers.ended(v)
-	}
+	s.peers.ended(s, v)
 }
 
 // follower is the one of two that does not lead, for reports.
@@ -223,8 +225,9 @@ func (s *session) result() int {
 }
 
 // close gives everything back. It is the last thing that happens to a session.
-func (s *session) close() error {
+func (s *session) close(code int, text string) error {
 	close(s.done)
+	s.peers.close(code, text)
 	for _, v := range s.variants {
 		// Somebody is left after an error before the loop, or after having outlived SIGKILL: then it dies when it can.
 		_ = v.signal(unix.SIGKILL)

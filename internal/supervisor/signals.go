@@ -3,6 +3,7 @@ package supervisor
 import (
 	"os"
 	"os/signal"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -30,7 +31,7 @@ func (s *session) handleSignals() (stop func()) {
 		for {
 			select {
 			case sig := <-caught:
-				if n := sig.(unix.Signal); meant(n) {
+				if n := sig.(unix.Signal); s.meant(n) {
 					s.post(event{call: func() { s.forward(n) }})
 				}
 			case <-ended:
@@ -44,13 +45,9 @@ func (s *session) handleSignals() (stop func()) {
 	}
 }
 
-func meant(sig unix.Signal) bool {
-	for _, f := range forwarded {
-		if f == os.Signal(sig) {
-			return true
-		}
-	}
-	return false
+// meant says whether a signal is to be passed on. Where the leader is elsewhere the terminal cannot have reached it.
+func (s *session) meant(sig unix.Signal) bool {
+	return slices.Contains(forwarded, os.Signal(sig)) || s.leader() == nil && sig != unix.SIGTSTP
 }
 
 // hasTerminal says whether a shell with job control may be watching.

@@ -108,7 +108,7 @@ func encodeState(sections abi.Sections) []byte {
 }
 
 // startObject is what every variant is given: the leader's state made everyone's, and what the group says of calls.
-func startObject(leader abi.Sections, all []abi.Sections, argv0 string, group *config.Group) ([]byte, error) {
+func startObject(leader abi.Sections, all []abi.Sections, group *config.Group) ([]byte, error) {
 	process, err := commonProcess(leader, all)
 	if err != nil {
 		return nil, err
@@ -119,13 +119,6 @@ func startObject(leader abi.Sections, all []abi.Sections, argv0 string, group *c
 	}
 	for i := range fds {
 		fds[i].Klass = abi.FdLeader
-	}
-	argv, err := abi.SplitStrings(leader[abi.SecArgv])
-	if err != nil {
-		return nil, err
-	}
-	if argv0 != "" {
-		argv[0] = argv0
 	}
 	env, err := abi.SplitStrings(leader[abi.SecEnvp])
 	if err != nil {
@@ -140,8 +133,8 @@ func startObject(leader abi.Sections, all []abi.Sections, argv0 string, group *c
 		return nil, err
 	}
 	changed := map[uint32][]byte{
-		abi.SecArgv: abi.JoinStrings(argv), abi.SecEnvp: abi.JoinStrings(withoutOwn(env)),
-		abi.SecFds: abi.Append(nil, fds), abi.SecProcess: abi.Append(nil, process),
+		abi.SecEnvp: abi.JoinStrings(withoutOwn(env)),
+		abi.SecFds:  abi.Append(nil, fds), abi.SecProcess: abi.Append(nil, process),
 	}
 	var b []byte
 	for _, s := range stateSections {

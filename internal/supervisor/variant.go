@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -124,6 +125,15 @@ func (v *variant) release() {
 		v.pending[i].drop()
 	}
 	v.pidfd, v.tether = -1, -1
+}
+
+// nameAs gives the program its name as it was asked for, which a path found for it is not.
+func (v *variant) nameAs(argv0 string) {
+	if argv0 == "" {
+		return
+	}
+	_, rest, _ := bytes.Cut(v.hello[abi.SecArgv], []byte{0})
+	v.hello[abi.SecArgv] = append(append([]byte(argv0), 0), rest...)
 }
 
 func newVariant(id, slot, place int) *variant {

@@ -1,0 +1,152 @@
+package supervisor
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"github.com/monmod/monmod/internal/abi"
+	"github.com/monmod/monmod/internal/config"
+	"github.com/monmod/monmod/internal/control"
+	"github.com/monmod/monmod/internal/keys"
+	"github.com/monmod/monmod/internal/peer"
+)
+
+// sessionKeyTag is a section of the start state between supervisors, which no library sees: the leader's key of the digests.
+const sessionKeyTag = 0x4b4559
+
+// introduce is what this supervisor says of its variant, and how the others are reached.
+func (s *session) introduce(v *variant) (peer.Self, []peer.Peer, peer.Options, error) {
+	fail := func(err error) (peer.Self, []peer.Peer, peer.Options, error) {
+		return peer.Self{}, nil, peer.Options{}, &Failure{Code: ExitConfig, Err: err}
+	}
+	facts, err := s.facts(v)
+	if err != nil {
+		return fail(err)
+	}
+	self := peer.Self{Group: s.group.Name, ID: uint16(v.id), Digest: s.group.Digest(), Facts: facts, Start: s.startState(v)}
+	opts := peer.Options{StartTimeout: s.group.StartTimeout, PeerTimeout: s.group.PeerTimeout, Logger: s.log}
+	var others []peer.Peer
+	for _, member := range s.group.Variants {
+		at := endpoint(s.group, member)
+		if member.ID == v.id {
+			opts.Listen = at
+			continue
+		}
+		others = append(others, peer.Peer{ID: uint16(member.ID), Network: at.Network, Address: at.Address})
+	}
+	warning, err := s.group.CheckKeys(v.id)
+	if err != nil {
+		return fail(err)
+	}
+	if warning != "" {
+		s.log.Warn(warning)
+	}
+	switch {
+	case !s.group.Networked():
+		err = privateDir(peersDir())
+	case s.group.Keys == config.KeysNone:
+		opts.Plaintext = true
+	default:
+		opts.Keys, err = keys.Load(s.group.Keys, s.group.Name, v.id)
+	}
+	if err != nil {
+		return fail(err)
+	}
+	return self, others, opts, nil
+}
+
+func peersDir() string { return filepath.Join(control.StateDir(), "peers") }
+
+// endpoint is where a variant's supervisor listens. Without an address it is a socket of this host that two groups of one
+// name share only if they mean the same.
+func endpoint(g *config.Group, v config.Variant) peer.Endpoint {
+	if v.Address != "" {
+		return peer.Endpoint{Network: "tcp", Address: net.JoinHostPort(v.Address, strconv.Itoa(v.Port))}
+	}
+	digest := g.Digest()
+	return peer.Endpoint{Network: "unix", Address: filepath.Join(peersDir(), hex.EncodeToString(digest[:8])+"."+strconv.Itoa(v.ID))}
+}
+
+// startState is what the other supervisors need to start their variants alike.
+func (s *session) startState(v *variant) []byte {
+	var b []byte
+	if v.leads() {
+		b = abi.AppendSection(b, sessionKeyTag, abi.Append(nil, s.key))
+	}
+	return append(b, encodeState(v.hello)...)
+}
+
+// facts are what has to be the same in all variants, and what must not.
+func (s *session) facts(v *variant) ([]peer.Fact, error) {
+	argv, err := abi.SplitStrings(v.hello[abi.SecArgv])
+	if err != nil {
+		return nil, err
+	}
+	digest, err := fileDigest(v)
+	if err != nil {
+		return nil, err
+	}
+	var ids [6]uint32
+	if _, err := abi.Decode(v.hello[abi.SecIds], &ids); err != nil {
+		return nil, err
+	}
+	facts := []peer.Fact{
+		{Name: "library protocol", Value: strconv.Itoa(ProtocolVersion), MustEqual: true, Remedy: "install the same monmod for all variants"},
+		{Name: "processor", Value: runtime.GOARCH, MustEqual: true, Remedy: "variants of different processors are not in this version"},
+		{Name: "program file", Value: digest, MustEqual: s.group.Program != config.ProgramDiffers,
+			Remedy: "run the same program file everywhere, or write program: differs"},
+		{Name: "arguments", Value: clipped(strings.Join(argv[1:], "\x00")), MustEqual: true, Remedy: "start all variants with the same arguments"},
+		{Name: "working directory", Value: clipped(string(v.hello[abi.SecCwd])), MustEqual: true, Remedy: "start all variants in the same folder"},
+		{Name: "user", Value: fmt.Sprint(ids), MustEqual: true, Remedy: "start all variants as the same user and group"},
+	}
+	for _, base := range []struct {
+		name  string
+		value uint64
+	}{{"monitor", v.bases.Monitor}, {"program", v.bases.Program}, {"interpreter", v.bases.Interp}, {"stack", v.bases.Stack}, {"mmap", v.bases.Mmap}} {
+		facts = append(facts, peer.Fact{Name: "base of the " + base.name, Value: fmt.Sprintf("%#x", base.value), MustDiffer: true,
+			Remedy: "start the group anew: the bases are drawn at random"})
+	}
+	return facts, nil
+}
+
+// maxFact is what a fact may hold; longer ones are compared by digest.
+const maxFact = 60 << 10
+
+func clipped(value string) string {
+	if len(value) <= maxFact {
+		return value
+	}
+	sum := sha256.Sum256([]byte(value))
+	return fmt.Sprintf("%d bytes, sha256 %x", len(value), sum)
+}
+
+// fileDigest is that of the variant's program, found from where the variant stands: it may live in a container.
+func fileDigest(v *variant) (string, error) {
+	path := string(v.hello[abi.SecProgram])
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(string(v.hello[abi.SecCwd]), path)
+	}
+	root, err := os.OpenRoot(fmt.Sprintf("/proc/%d/root", v.pid))
+	if err != nil {
+		return "", fmt.Errorf("compare the program file of %s: %w", v, err)
+	}
+	defer root.Close()
+	f, err := root.Open(strings.TrimPrefix(filepath.Clean(path), "/"))
+	if err != nil {
+		return "", fmt.Errorf("compare the program file of %s: %w", v, err)
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", fmt.Errorf("compare the program file of %s: %w", v, err)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
