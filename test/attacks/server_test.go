@@ -124,7 +124,9 @@ type divergence struct {
 	Headline string `json:"headline"`
 	Policy   string `json:"policy"`
 	Leader   struct {
-		Variant int `json:"variant"`
+		Call struct {
+			Name string `json:"name"`
+		} `json:"call"`
 	} `json:"leader"`
 }
 
