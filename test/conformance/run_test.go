@@ -96,7 +96,7 @@ func (p place) native(t testing.TB, path, name string) result {
 
 func (p place) monitored(t testing.TB, path, name string) result {
 	t.Helper()
-	return p.run(t, monmod(t), "run", "--variants", "2", "--", path, name)
+	return p.run(t, monmod(t), "run", "--variants", "2", "--logs", p.base+"/state", "--", path, name)
 }
 
 // tail gives the last lines of a text.
@@ -110,21 +110,20 @@ func difference(want, got string) string {
 	if want == got {
 		return ""
 	}
-	w, g := strings.Split(want, "\n"), strings.Split(got, "\n")
+	w, g := strings.Split(strings.TrimSuffix(want, "\n"), "\n"), strings.Split(strings.TrimSuffix(got, "\n"), "\n")
 	var out strings.Builder
 	shown := 0
-	for i := 0; i < max(len(w), len(g)) && shown < 12; i++ {
-		a, b := "(nothing)", "(nothing)"
-		if i < len(w) {
-			a = w[i]
-		}
-		if i < len(g) {
-			b = g[i]
-		}
-		if a != b {
-			fmt.Fprintf(&out, "line %d\n  native    %s\n  monitored %s\n", i+1, a, b)
+	for i := 0; i < min(len(w), len(g)) && shown < 12; i++ {
+		if w[i] != g[i] {
+			fmt.Fprintf(&out, "line %d\n  native    %s\n  monitored %s\n", i+1, w[i], g[i])
 			shown++
 		}
+	}
+	switch {
+	case len(g) < len(w):
+		fmt.Fprintf(&out, "monitored it ends %d lines early, before\n  %s\n", len(w)-len(g), w[len(g)])
+	case len(g) > len(w):
+		fmt.Fprintf(&out, "monitored it goes on for %d lines, with\n  %s\n", len(g)-len(w), g[len(w)])
 	}
 	return out.String()
 }

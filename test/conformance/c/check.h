@@ -3,6 +3,7 @@
  *
  * A program prints only what is the same in every native run (relations instead of addresses, process
  * numbers, inode numbers and times), so that native and monitored output can be compared byte for byte.
+ * What it hands to the kernel is initialised to the last byte: stacks differ from variant to variant.
  * Nothing of the tested calls themselves lives here.
  */
 #ifndef CONFORMANCE_CHECK_H

@@ -41,7 +41,7 @@ CASE(memory_as_file, REFUSED, "openat open dup")
 	EXPECT("EPERM|EACCES", open("/proc/self/mem", O_RDWR));
 	EXPECT("EPERM|EACCES", open("/proc/thread-self/mem", O_WRONLY));
 	EXPECT("EPERM|EACCES", open("/proc/self/task/../mem", O_RDWR));
-	EXPECT("EPERM|EACCES", raw(SYS_open, "/proc/self/cwd/../proc/../proc/self/root/proc/self/mem", O_RDWR));
+	EXPECT("EPERM|EACCES", raw(SYS_open, "/proc/self/root/proc/../proc/self/mem", O_RDWR));
 	long self = open("/proc/self", O_RDONLY | O_DIRECTORY);
 	EXPECT("EPERM|EACCES", openat((int)self, "mem", O_RDWR));
 	if (symlink("/proc/self/mem", "innocent") != 0 || dup((int)self) < 0)
@@ -155,7 +155,8 @@ static long by_interrupt(long number)
 	return result;
 }
 
-CASE(other_entry, REFUSED, "none")
+/* Through another instruction: nobody falls back from that, so it ends the program. */
+CASE(other_entry, ENDS, "none")
 {
-	EXPECT("ENOSYS|EPERM", by_interrupt(20 /* getpid */));
+	TOK(by_interrupt(20 /* getpid */));
 }

@@ -264,7 +264,7 @@ CASE(datagrams, NORMAL, "sendto recvfrom connect getsockname")
 	T(raw(SYS_sendto, 4, edge(10), 20, 0, NULL, 0));
 	T(raw(SYS_sendto, 4, "x", 1, 0, LOW, 16));
 	T(raw(SYS_sendto, 4, "x", 1, 0, &at, 1 << 20));
-	T(raw(SYS_sendto, 4, b, 100000, 0, NULL, 0));
+	T(raw(SYS_sendto, 4, frozen(100000, 'd'), 100000, 0, NULL, 0));
 	T(sendto(99, "x", 1, 0, NULL, 0));
 	T(sendto(0, "x", 1, 0, NULL, 0));
 	T(recvfrom(99, b, 1, 0, NULL, NULL));

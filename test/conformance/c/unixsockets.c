@@ -179,7 +179,7 @@ CASE(rights, NORMAL, "sendmsg recvmsg socketpair read")
 CASE(message_errors, NORMAL, "sendmsg recvmsg")
 {
 	int s[2];
-	char b[16];
+	char b[16] = { 0 };
 	struct iovec v = { "data", 4 }, bad = { LOW, 4 };
 	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1 };
 	T(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, s));
