@@ -52,8 +52,15 @@ func processesOf(t *testing.T, dir string) []string {
 	return lines
 }
 
-// unmonitored is a folder of built files whose runtime is plain runc: what a broken monmod that monitors nothing would be.
-func unmonitored(t *testing.T) string {
+// comparedNothing and comparedSome are answers of monmod ps --json.
+const (
+	comparedNothing = `[]`
+	comparedSome    = `[{"group":"g","program":"/usr/sbin/lighttpd","variants":[{"id":2,"role":"follower","compared":9}]}]`
+)
+
+// unmonitored is a folder of built files whose runtime is plain runc and whose monmod gives the answer whatever it is asked:
+// what a broken monmod that monitors nothing would be.
+func unmonitored(t *testing.T, answer string) string {
 	t.Helper()
 	dir := t.TempDir()
 	runc, err := exec.LookPath("runc")
@@ -63,7 +70,7 @@ func unmonitored(t *testing.T) string {
 	if err := os.Symlink(runc, filepath.Join(dir, "monmod-runtime")); err != nil {
 		t.Fatal(err)
 	}
-	for name, content := range map[string]string{"monmod": "#!/bin/sh\necho '[]'\n", "libmonmod.so": ""} {
+	for name, content := range map[string]string{"monmod": "#!/bin/sh\necho '" + answer + "'\n", "libmonmod.so": ""} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -84,16 +91,19 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-// TestSaysWhenNothingIsStopped makes sure that the demo cannot succeed where nothing is monitored.
-func TestSaysWhenNothingIsStopped(t *testing.T) {
-	for _, engine := range engines {
-		t.Run(engine, func(t *testing.T) {
+// TestSaysWhenNothingIsMonitored makes sure that the demo cannot succeed where nothing is monitored.
+func TestSaysWhenNothingIsMonitored(t *testing.T) {
+	for _, c := range []struct{ engine, answer, want string }{
+		{"runc", comparedNothing, "no call of lighttpd was cross-checked"},
+		{"runc", comparedSome, "NOT stopped"},
+		{"docker", comparedSome, "NOT stopped"},
+	} {
+		t.Run(c.engine+" "+c.want, func(t *testing.T) {
 			tidy(t)
 			ctx, cancel := context.WithTimeout(context.Background(), demoLimit)
 			defer cancel()
-			err := run(ctx, engine, unmonitored(t))
-			if err == nil || !strings.Contains(err.Error(), "NOT stopped") {
-				t.Fatalf("got %v, want an error that says that the attack was not stopped", err)
+			if err := run(ctx, c.engine, unmonitored(t, c.answer)); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Fatalf("got %v, want an error that says %q", err, c.want)
 			}
 		})
 	}
@@ -101,7 +111,7 @@ func TestSaysWhenNothingIsStopped(t *testing.T) {
 
 // TestInterrupted interrupts the demo at several of its steps; tidy looks for what is left.
 func TestInterrupted(t *testing.T) {
-	build := unmonitored(t)
+	build := unmonitored(t, comparedSome)
 	for _, engine := range engines {
 		for _, after := range []time.Duration{100 * time.Millisecond, 500 * time.Millisecond, 900 * time.Millisecond} {
 			t.Run(engine+" "+after.String(), func(t *testing.T) {

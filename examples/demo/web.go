@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -64,7 +65,7 @@ func (d *demo) serve(ctx context.Context) (err error) {
 	if err := fetch(ctx, "http://"+server.address()+"/"); err != nil {
 		return err
 	}
-	return d.showCrossChecked(ctx)
+	return d.showCrossChecked(ctx, server.program)
 }
 
 // fetch gets the page with curl, many times on one connection, and compares every byte.
@@ -87,17 +88,47 @@ func fetch(ctx context.Context, url string) error {
 	return nil
 }
 
-// showCrossChecked prints what the monitors have cross-checked so far in every group that runs.
-func (d *demo) showCrossChecked(ctx context.Context) error {
+// group is what the demo shows of a group, by the names that monmod ps --json gives it.
+type group struct {
+	Group     string `json:"group"`
+	Policy    string `json:"policy"`
+	Backend   string `json:"backend"`
+	Program   string `json:"program"`
+	Published uint64 `json:"published_bytes"`
+	Variants  []struct {
+		ID       int    `json:"id"`
+		Role     string `json:"role"`
+		State    string `json:"state"`
+		Compared uint64 `json:"compared"`
+		Done     uint64 `json:"done"`
+	} `json:"variants"`
+}
+
+// showCrossChecked prints what has been cross-checked so far in the group that runs the program. A group that has compared
+// nothing is an error.
+func (d *demo) showCrossChecked(ctx context.Context, program string) error {
 	say("What was cross-checked")
 	out, err := exec.CommandContext(ctx, d.monmod, "ps", "--json").Output()
 	if err != nil {
 		return fmt.Errorf("asking monmod for the groups that run: monmod ps --json: %w", err)
 	}
-	var text bytes.Buffer
-	if err := json.Indent(&text, bytes.TrimSpace(out), "  ", "  "); err != nil {
+	var groups []group
+	if err := json.Unmarshal(out, &groups); err != nil {
 		return fmt.Errorf("reading what monmod ps --json printed: %w\n%s", err, out)
 	}
-	tell("%s", text.Bytes())
+	var compared uint64
+	for _, g := range groups {
+		if filepath.Base(g.Program) != program {
+			continue
+		}
+		tell("group %s, policy %s, back end %s: %d bytes of records from the leader", g.Group, g.Policy, g.Backend, g.Published)
+		for _, v := range g.Variants {
+			tell("variant %d, %s, %s: %d calls compared, %d done", v.ID, v.Role, v.State, v.Compared, v.Done)
+			compared += v.Compared
+		}
+	}
+	if compared == 0 {
+		return fmt.Errorf("no call of %s was cross-checked; monmod ps --json says\n%s", program, out)
+	}
 	return nil
 }
