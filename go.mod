@@ -3,6 +3,8 @@ module github.com/monmod/monmod
 go 1.26.8
 
 require (
+	github.com/creack/pty v1.1.24 // indirect
+	github.com/dchest/siphash v1.2.3 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/opencontainers/runtime-spec v1.3.0 // indirect
 	github.com/sirupsen/logrus v1.10.2 // indirect

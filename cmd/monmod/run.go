@@ -67,7 +67,11 @@ func runGroup(g *config.Group, id int, args []string, inherited []int, log *logr
 		Group: g, ID: id, Program: args[0], Args: args[1:], Files: files, Foreground: true, Logger: log,
 		Spawned: func() { letGo(inherited) },
 	}
-	code, err := supervisor.Run(context.Background(), opts)
+	return ended(supervisor.Run(context.Background(), opts))
+}
+
+// ended says what a group's end has to say, and leaves with its code.
+func ended(code int, err error) error {
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "monmod: %v\n", err)
 	}

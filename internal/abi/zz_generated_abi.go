@@ -98,7 +98,7 @@ type Start struct {
 	RingSize  uint32
 	Flags     uint32
 	Spin      uint32
-	Pad       uint32
+	Pid       uint32
 	Key       [2]uint64
 	Bases     Bases
 }

@@ -144,8 +144,17 @@ func (s *session) fillSide(side *report.Side, v *variant) {
 	}
 	side.Before, side.Registers = c.Trace(), &c.Registers
 	if s.ending != nil {
-		side.Backtrace = report.Backtrace(s.ending.maps[v.id], uint64(c.Registers.RIP), c.Frames)
+		side.Backtrace = backtrace(s.ending.maps[v.id], &c)
 	}
+}
+
+// backtrace names where a variant stood. The library's first frame is that place itself.
+func backtrace(maps *report.Maps, c *report.Case) []report.Frame {
+	ip, returns := uint64(c.Registers.RIP), c.Frames
+	if len(returns) > 0 && returns[0] == ip {
+		returns = returns[1:]
+	}
+	return report.Backtrace(maps, ip, returns)
 }
 
 // fillCase takes what the variant that diverged said: its own record, then the leader's.
@@ -161,7 +170,7 @@ func (s *session) fillCase(r *report.Report, why cause, follower bool) {
 	r.Lane, r.Seq = c.Lane, c.Seq
 	own.Registers = &c.Registers
 	if s.ending != nil && why.variant != nil {
-		own.Backtrace = report.Backtrace(s.ending.maps[why.variant.id], uint64(c.Registers.RIP), c.Frames)
+		own.Backtrace = backtrace(s.ending.maps[why.variant.id], &c)
 	}
 	if len(c.Calls) > 0 {
 		own.Call = &c.Calls[0]

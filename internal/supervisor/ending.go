@@ -59,7 +59,6 @@ func (s *session) end(why cause) {
 		return
 	}
 	s.ending = &ending{cause: why}
-	s.log.Error(why.text)
 	s.tell("ending", max(idOf(why.variant), why.remote), why.text)
 	s.peers.announce(why)
 	if why.reason != "" {

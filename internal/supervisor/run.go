@@ -127,7 +127,11 @@ func (s *session) start(ctx context.Context, bring func() error) (err error) {
 		}
 		leader, all = s.peers.states(s, all)
 	}
-	object, err := startObject(leader, all, s.group)
+	mounts, err := s.mounts()
+	if err != nil {
+		return err
+	}
+	object, err := startObject(leader, all, mounts, s.group)
 	if err != nil {
 		return err
 	}

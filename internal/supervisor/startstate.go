@@ -108,7 +108,7 @@ func encodeState(sections abi.Sections) []byte {
 }
 
 // startObject is what every variant is given: the leader's state made everyone's, and what the group says of calls.
-func startObject(leader abi.Sections, all []abi.Sections, group *config.Group) ([]byte, error) {
+func startObject(leader abi.Sections, all []abi.Sections, mounts []byte, group *config.Group) ([]byte, error) {
 	process, err := commonProcess(leader, all)
 	if err != nil {
 		return nil, err
@@ -146,7 +146,7 @@ func startObject(leader abi.Sections, all []abi.Sections, group *config.Group) (
 	}
 	b = abi.AppendSection(b, abi.SecPolicy, policy)
 	b = abi.AppendSection(b, abi.SecRules, rules)
-	b = abi.AppendSection(b, abi.SecMounts, nil)
+	b = abi.AppendSection(b, abi.SecMounts, mounts)
 	return abi.AppendEnd(b), nil
 }
 

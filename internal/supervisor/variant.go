@@ -68,7 +68,10 @@ type outcome struct {
 
 // exitCode is what a shell would show.
 func (o outcome) exitCode() int {
-	if o.signal != 0 {
+	switch {
+	case o.unknown: // only a SIGKILL takes the last word away
+		return 128 + int(unix.SIGKILL)
+	case o.signal != 0:
 		return 128 + int(o.signal)
 	}
 	return o.code
