@@ -66,7 +66,7 @@ func newCallMeter(base string, length time.Duration) (*callMeter, error) {
 
 // rate makes one measurement and returns calls per second.
 func (m *callMeter) rate(call string, how target.How) (float64, error) {
-	argv := how.Argv(m.program, call, fmt.Sprint(m.length.Milliseconds()), m.file)
+	argv := how.Argv(m.base, m.program, call, fmt.Sprint(m.length.Milliseconds()), m.file)
 	r, err := proc.Run(proc.Spec{Argv: argv, Dir: m.base, Env: target.Env(m.base), Deadline: m.length + time.Minute})
 	if err != nil {
 		return 0, err

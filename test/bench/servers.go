@@ -67,7 +67,7 @@ func (o options) serve(server servers.Server, base string, how target.How) (floa
 		return 0, err
 	}
 	start := proc.Spec{
-		Dir: site.Run, Env: target.Env(base), Argv: how.Argv(server.Argv(site)...),
+		Dir: site.Run, Env: target.Env(base), Argv: how.Argv(base, server.Argv(site)...),
 		Deadline: startTime + warmUp + o.duration + time.Minute,
 	}
 	if o.against == "runc" {

@@ -60,7 +60,7 @@ func (b *Bench) Compare(want, got Outcome, how target.How) (Verdict, string) {
 		differ(Diverged, "ended as a divergence")
 	}
 	if verdict != Same {
-		fmt.Fprintf(&text, "%s", got.Result)
+		fmt.Fprintf(&text, "%s%s", got.Result, got.Report)
 	}
 	return verdict, text.String()
 }

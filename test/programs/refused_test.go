@@ -51,7 +51,7 @@ func TestCommandLine(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r, err := proc.Run(proc.Spec{
-				Argv: append([]string{target.Built("monmod"), "run"}, c.args...), Dir: base, Env: target.Env(base), Deadline: 20 * time.Second,
+				Argv: append([]string{target.Built("monmod"), "run", "--logs", target.Logs(base)}, c.args...), Dir: base, Env: target.Env(base), Deadline: 20 * time.Second,
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -98,7 +98,7 @@ func TestUnprivileged(t *testing.T) {
 	}
 	r, err := proc.Run(proc.Spec{
 		Argv: []string{"/usr/bin/setpriv", "--reuid", fmt.Sprint(nobody), "--regid", fmt.Sprint(nobody), "--clear-groups", "--no-new-privs",
-			filepath.Join(base, "monmod"), "run", "--variants", "2", "--",
+			filepath.Join(base, "monmod"), "run", "--variants", "2", "--logs", target.Logs(base), "--",
 			"/usr/bin/python3", "-c", "import os; open('made', 'w').write('by nobody'); print(os.getuid(), os.getgroups())"},
 		Dir: own, Env: target.Env(base), Deadline: 30 * time.Second,
 	})

@@ -58,6 +58,7 @@ type Outcome struct {
 	Files   []string // of the working directory, at the end
 	Answers []string // to the client of a server
 	Left    []string // processes and files of monmod's own that were still there afterwards
+	Report  string   // of a divergence, as monmod shows it
 	Result  proc.Result
 	Err     error // the run could not be carried out
 }
@@ -89,6 +90,7 @@ func (b *Bench) Run(how target.How) Outcome {
 	} else {
 		o.Files = files
 	}
+	o.Report = takeReports(b.base)
 	o.Left = append(proc.Orphans(orphanGrace), b.leftFiles()...)
 	return o
 }
@@ -100,7 +102,7 @@ func (b *Bench) spec(how target.How, argv []string) (proc.Spec, error) {
 		return proc.Spec{}, err
 	}
 	return proc.Spec{
-		Argv: how.Argv(append([]string{program}, argv[1:]...)...),
+		Argv: how.Argv(b.base, append([]string{program}, argv[1:]...)...),
 		Dir:  b.ground.Run, Env: target.Env(b.base), Deadline: runDeadline,
 	}, nil
 }

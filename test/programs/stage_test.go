@@ -33,6 +33,9 @@ func nativelyAndMonitored(t *testing.T, test func(s stage)) {
 				requireBuilt(t)
 			}
 			test(stage{t: t, how: how, base: base, behave: behave})
+			if report := takeReports(base); t.Failed() {
+				t.Log(report)
+			}
 			if left := proc.Orphans(orphanGrace); len(left) > 0 {
 				t.Errorf("processes left behind: %q", left)
 			}
@@ -48,7 +51,7 @@ func (s stage) spec(argv ...string) proc.Spec {
 		s.t.Fatal(err)
 	}
 	return proc.Spec{
-		Argv: s.how.Argv(append([]string{program}, argv[1:]...)...), Dir: s.base, Env: target.Env(s.base),
+		Argv: s.how.Argv(s.base, append([]string{program}, argv[1:]...)...), Dir: s.base, Env: target.Env(s.base),
 		Deadline: 20 * time.Second,
 	}
 }

@@ -44,7 +44,12 @@ var fileWorkloads = []Workload{
 		Name: "sha256sum", Prepare: writeTree, Argv: overTree("sha256sum"),
 	},
 	{
-		Name: "sort", Prepare: writeText, Into: "sorted",
+		Name: "sort", Prepare: writeText, Into: "sorted", Argv: command("sort", "--parallel=1", "-k2,2", "-k1,1n", "in/text"),
+		Also: []target.How{threeFull},
+	},
+	{
+		// The names of its temporary files come from the clock and from an address on its stack.
+		Name: "sort with temporary files", Prepare: writeText, Into: "sorted",
 		Argv: command("sort", "--parallel=1", "-S", "1M", "-T", ".", "-k2,2", "-k1,1n", "in/text"),
 		Also: []target.How{threeRW},
 	},

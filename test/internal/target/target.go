@@ -31,21 +31,26 @@ func (h How) String() string {
 	return fmt.Sprintf("%dx-%s", h.Variants, h.Policy)
 }
 
-// Argv returns the command line that runs program in this way.
-func (h How) Argv(program ...string) []string {
+// Argv returns the command line that runs program in this way. Reports go to the folder that Logs names.
+func (h How) Argv(base string, program ...string) []string {
 	if h.Variants == 0 {
 		return program
 	}
-	argv := []string{Built("monmod"), "run", "--variants", strconv.Itoa(h.Variants), "--policy", h.Policy, "--"}
+	argv := []string{
+		Built("monmod"), "run", "--variants", strconv.Itoa(h.Variants), "--policy", h.Policy, "--logs", Logs(base), "--",
+	}
 	return append(argv, program...)
 }
+
+// Logs returns the folder of reports and events below base, a folder made by package scratch.
+func Logs(base string) string { return filepath.Join(base, "state") }
 
 // Env returns the environment of programs under test, with the state of monmod below dir, which must be short enough to hold
 // a unix socket.
 func Env(dir string) []string {
 	return []string{
 		"PATH=" + Path, "LC_ALL=C", "TZ=UTC", "HOME=" + dir,
-		"XDG_RUNTIME_DIR=" + filepath.Join(dir, "run"), "XDG_STATE_HOME=" + filepath.Join(dir, "state"),
+		"XDG_RUNTIME_DIR=" + filepath.Join(dir, "run"), "XDG_STATE_HOME=" + Logs(dir),
 	}
 }
 
