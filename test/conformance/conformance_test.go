@@ -3,6 +3,7 @@ package conformance
 import (
 	"flag"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -54,27 +55,51 @@ func TestConformance(t *testing.T) {
 				t.Run(tc.name+"/"+p.name+"/"+name, func(t *testing.T) {
 					t.Parallel()
 					path, at := compiled(t, tc, p.name), newPlace(t)
-					want := at.native(t, path, name)
-					if want.status == 99 || !strings.Contains(want.stdout, ": ") {
-						t.Fatalf("the case does not run natively: status %d\n%s%s", want.status, tail(want.stdout), want.stderr)
-					}
-					again := at.native
-					if !*nativeOnly {
-						again = at.monitored
-					}
-					got := again(t, path, name)
-					if d := difference(want.stdout, got.stdout); d != "" {
-						t.Errorf("standard output:\n%s", d)
-					}
-					if d := difference(want.stderr, withoutNotices(got.stderr)); d != "" {
-						t.Errorf("standard error:\n%s", d)
-					}
-					if want.status != got.status {
-						t.Errorf("exit status %d, natively %d; standard error ends\n%s", got.status, want.status, tail(got.stderr))
-					}
+					compare(t, at, path, name)
 				})
 			}
 		}
+	}
+}
+
+// compare runs a case natively and monitored, and fails where its parent could tell one from the other.
+func compare(t *testing.T, at place, path, name string) {
+	t.Helper()
+	want := at.native(t, path, name)
+	if want.status == 99 || !strings.Contains(want.stdout, ": ") {
+		t.Fatalf("the case does not run natively: status %d\n%s%s", want.status, tail(want.stdout), want.stderr)
+	}
+	again := at.native
+	if !*nativeOnly {
+		again = at.monitored
+	}
+	got := again(t, path, name)
+	if d := difference(want.stdout, got.stdout); d != "" {
+		t.Errorf("standard output:\n%s", d)
+	}
+	if d := difference(want.stderr, withoutNotices(got.stderr)); d != "" {
+		t.Errorf("standard error:\n%s", d)
+	}
+	if want.status != got.status {
+		t.Errorf("exit status %d, natively %d; standard error ends\n%s", got.status, want.status, tail(got.stderr))
+	}
+}
+
+// TestStandardInput reads standard input where it is no pipe: its kind decides what seeking and the end look like.
+func TestStandardInput(t *testing.T) {
+	for _, kind := range []string{"file", "null"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			path, at := compiled(t, toolchains[0], "fileio"), newPlace(t)
+			at.stdin = "/dev/null"
+			if kind == "file" {
+				at.stdin = filepath.Join(at.base, "input")
+				if err := os.WriteFile(at.stdin, []byte(input), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			compare(t, at, path, "standard_input")
+		})
 	}
 }
 

@@ -30,7 +30,10 @@ type result struct {
 }
 
 // A place is the surroundings of the runs that are compared: one path, made anew for each run, and one environment.
-type place struct{ base string }
+type place struct {
+	base  string
+	stdin string // a file that is standard input instead of the pipe
+}
 
 func newPlace(t testing.TB) place {
 	t.Helper()
@@ -44,7 +47,7 @@ func newPlace(t testing.TB) place {
 	if err := os.Chmod(base, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	return place{base}
+	return place{base: base}
 }
 
 func (p place) environment() []string {
@@ -67,6 +70,14 @@ func (p place) run(t testing.TB, argv ...string) result {
 	var stdout, stderr bytes.Buffer
 	cmd.Dir, cmd.Env = work, p.environment()
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(input), &stdout, &stderr
+	if p.stdin != "" {
+		file, err := os.Open(p.stdin)
+		if err != nil {
+			t.Fatalf("opening standard input: %v", err)
+		}
+		defer file.Close()
+		cmd.Stdin = file
+	}
 	cmd.WaitDelay = 5 * time.Second
 	err := cmd.Run()
 	r := result{stdout: stdout.String(), stderr: stderr.String()}
