@@ -23,8 +23,8 @@
 #define MM_SLOT 0x40000ul  /* size and alignment of a thread's slot; entry.S knows it too */
 #define MM_BLOCK 0x18000ul /* of it, the block at the top */
 
-#define MM_FD_CAP (1u << 20)
-#define MM_TOKEN_CAP (1u << 20)
+#define MM_FD_CAP (1u << 18)
+#define MM_TOKEN_CAP (1u << 18)
 #define MM_STAGE (1ul << 20)
 #define MM_MMAP_MAX 0x7ffff000ul /* the kernel moves no more in one call (MAX_RW_COUNT) */
 

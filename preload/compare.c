@@ -47,7 +47,7 @@ int mm_compare(struct mm_thread *t)
 
 	if (peer->kind == MM_REC_SIGNAL) {
 		t->seq--; /* the call was not made yet */
-		mm_take_signal(t, at, -1, 0);
+		mm_take_signals(t, at, c->row ? MM_AT_ENTER : MM_WHERE_IT_STANDS);
 		return 0;
 	}
 	memcpy(c->peer.form, at + 1, peer->form);

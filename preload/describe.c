@@ -189,6 +189,23 @@ static u64 count(const struct mm_call *c, u8 ref)
 	return c->row->args[ref].kind == MM_A_INT ? (u64)(s32)c->a[ref] : c->a[ref];
 }
 
+/* The largest input that a call takes; beyond it the kernel answers without looking (XATTR_SIZE_MAX, NGROUPS_MAX). */
+static u64 most(const struct mm_call *c)
+{
+	switch (c->nr) {
+	case MM_NR_setxattr:
+	case MM_NR_lsetxattr:
+	case MM_NR_fsetxattr:
+		return 65536;
+	case MM_NR_setgroups:
+		return 65536 * 4;
+	case MM_NR_setsockopt:
+	case MM_NR_sched_setaffinity:
+		return 65536;
+	}
+	return ~0ul;
+}
+
 static void describe_path(struct mm_thread *t, int i)
 {
 	struct mm_call *c = &t->call;
@@ -216,8 +233,8 @@ static void describe_address(struct mm_thread *t, int i, u64 bytes)
 	struct mm_call *c = &t->call;
 	u8 *copy;
 
-	if (bytes > 128) {
-		c->x[i] = mm_stage_in(t, i, c->a[i], MM_MIN(bytes, 4096), !c->exempt);
+	if (bytes > 128) { /* sizeof(struct sockaddr_storage): refused by the kernel unread */
+		mm_item_value(c, i, bytes);
 		return;
 	}
 	copy = mm_stage(t, 128);
@@ -311,20 +328,16 @@ static void describe_polls(struct mm_thread *t, int i)
 
 	if (!n)
 		return;
-	if (n > 65536) {
-		mm_refuse(c, -EINVAL);
-		return;
-	}
-	p = mm_stage(t, n * 8);
+	mm_out_add(t, MM_OUT_FIXED, i, c->a[i], n * 8);
+	p = n > MM_FD_CAP ? NULL : mm_stage(t, n * 8);
 	if (!p || mm_in(t, p, c->a[i], n * 8) != n * 8) {
-		mm_refuse(c, -EFAULT);
-		return;
+		mm_item(c, i, MM_ITEM_FAULT, "\0\0\0\0\0\0\0", 8, n);
+		return; /* too many, or not readable: the kernel says which */
 	}
 	for (u64 k = 0; k < n; k++)
 		p[k].revents = 0;
 	if (!c->exempt)
 		mm_item_digest(t, i, p, n * 8);
-	mm_out_add(t, MM_OUT_FIXED, i, c->a[i], n * 8);
 }
 
 static void describe_arg(struct mm_thread *t, int i)
@@ -335,7 +348,7 @@ static void describe_arg(struct mm_thread *t, int i)
 	int kind = arg->kind & ~MM_A_OPT;
 
 	c->x[i] = a;
-	if (!a && (arg->kind & MM_A_OPT)) {
+	if (!a && kind >= MM_A_PATH) { /* fine where the argument is optional; elsewhere the kernel says what is wrong */
 		mm_item(c, i, MM_ITEM_NULL, NULL, 0, 0);
 		return;
 	}
@@ -367,7 +380,12 @@ static void describe_arg(struct mm_thread *t, int i)
 			check_room(t, a, n);
 			break;
 		}
-		if (n)
+		/* more than the kernel ever takes: it answers without looking, and what lies there depends on the layout */
+		if ((s64)c->a[arg->ref == MM_NOREF ? 0 : arg->ref] < 0 && arg->ref != MM_NOREF)
+			check_room(t, a, 1);
+		else if (n > most(c))
+			mm_item_value(c, i, n);
+		else if (n)
 			c->x[i] = mm_stage_in(t, i, a, MM_MIN(n, MM_MMAP_MAX), 1);
 		break;
 	case MM_A_OUT:
@@ -384,7 +402,8 @@ static void describe_arg(struct mm_thread *t, int i)
 		break;
 	}
 	case MM_A_BITS: {
-		u64 bytes = MM_UP((u64)MM_MIN((u32)count(c, arg->ref), MM_FD_CAP), 64) / 8;
+		s64 highest = (s64)count(c, arg->ref);
+		u64 bytes = highest < 0 ? 0 : MM_UP((u64)MM_MIN(highest, (s64)MM_FD_CAP), 64) / 8;
 		u8 *copy = mm_stage(t, bytes);
 
 		mm_out_add(t, MM_OUT_FIXED, i, a, bytes);

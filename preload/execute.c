@@ -41,7 +41,8 @@ void mm_collect(struct mm_thread *t, s64 ret)
 				o->bytes = MM_MIN((u64)ret * o->unit, o->room);
 			break;
 		case MM_OUT_ALWAYS:
-			if (ret != -EFAULT && ret != -EINVAL && ret != -EBADF)
+			/* select writes the time left even where another pointer was bad; this one may be the bad one */
+			if (o->room <= sizeof(t->call.small) && mm_in(t, t->call.small, o->at, o->room) == o->room)
 				o->bytes = o->room;
 			break;
 		case MM_OUT_LEN:

@@ -272,7 +272,7 @@ s64 mm_execute_mmap(struct mm_thread *t)
 	u64 fd = (u64)(s32)c->a[4], flags = c->a[3], prot = c->a[2];
 	s64 got, own = -1;
 
-	if (c->extra && (flags & MAP_TYPE) != MAP_PRIVATE && (prot & PROT_WRITE)) {
+	if (c->extra && ((flags & MAP_TYPE) & MAP_SHARED) && (prot & PROT_WRITE)) {
 		int may = 0;
 
 		/* only the leader can look; a follower learns it from whether a descriptor comes */
@@ -300,7 +300,7 @@ s64 mm_execute_mmap(struct mm_thread *t)
 			mm_end(t);
 		}
 		fd = own;
-		if ((flags & MAP_TYPE) != MAP_PRIVATE) {
+		if ((flags & MAP_TYPE) & MAP_SHARED) {
 			if (mm_sys3(__NR_fcntl, fd, F_GETFL, 0) & O_PATH) {
 				mm_sys1(__NR_close, own);
 				return -EACCES; /* the leader was refused */

@@ -52,8 +52,7 @@ static void lead(struct mm_thread *t)
 	s64 ret;
 
 	if (mm_signals_waiting(t)) {
-		t->regs.ip -= 2; /* the handler runs first, then the `syscall` instruction again */
-		mm_deliver(t, -1, 0);
+		mm_deliver(t, MM_AT_ENTER);
 		return;
 	}
 	t->seq++;
@@ -78,7 +77,7 @@ static void lead(struct mm_thread *t)
 	mm_effect(t, ret);
 	t->regs.ax = ret;
 	if (flags)
-		mm_deliver(t, (flags & MM_RF_RESTART) != 0, ret);
+		mm_deliver(t, flags & MM_RF_RESTART ? MM_INTERRUPTED : MM_RETURNED);
 }
 
 static int agrees(const struct mm_call *c, s64 own, s64 leaders)
@@ -129,7 +128,7 @@ static void follow(struct mm_thread *t)
 		struct mm_rec rec;
 		const struct mm_rec *at = mm_next(t, &rec);
 
-		mm_take_signal(t, at, (flags & MM_RF_RESTART) != 0, ret);
+		mm_take_signals(t, at, flags & MM_RF_RESTART ? MM_INTERRUPTED : MM_RETURNED);
 	}
 }
 

@@ -110,8 +110,15 @@ u64 mm_code_place(const struct mm_proc *p, u64 ip);
 void mm_on_signal(int signo, u8 *info, u8 *frame, struct mm_thread *t);
 void mm_signals_install(struct mm_thread *t);
 int mm_signals_waiting(struct mm_thread *t);
-void mm_deliver(struct mm_thread *t, int restart, s64 ret);
-void mm_take_signal(struct mm_thread *t, const struct mm_rec *rec, int restart, s64 ret);
+/* Where the program goes on after a handler. */
+enum mm_resume {
+	MM_RETURNED,        /* behind the call */
+	MM_INTERRUPTED,     /* the call gave EINTR and may be made again (SA_RESTART) */
+	MM_AT_ENTER,        /* at the call, which was not made yet */
+	MM_WHERE_IT_STANDS, /* it made no call */
+};
+void mm_deliver(struct mm_thread *t, enum mm_resume resume);
+void mm_take_signals(struct mm_thread *t, const struct mm_rec *at, enum mm_resume resume);
 s64 mm_sigaction_call(struct mm_thread *t);
 s64 mm_sigprocmask_call(struct mm_thread *t);
 s64 mm_sigaltstack_call(struct mm_thread *t);
@@ -126,6 +133,7 @@ void mm_die_by(struct mm_thread *t, int signo) __attribute__((noreturn));
 void mm_send(const struct mm_proc *p, u32 type, const void *a, u32 an, const void *b, u32 bn, const void *c, u32 cn);
 void mm_event(const struct mm_proc *p, const char *text, const char *more);
 void mm_give_up(struct mm_thread *t, s64 error, const char *text) __attribute__((noreturn));
+void mm_check_tether(struct mm_thread *t);
 void mm_end(struct mm_thread *t) __attribute__((noreturn)); /* the group ends: last words, then exit_code */
 void mm_case(struct mm_thread *t, struct mm_msg_case *m, u32 reason, u32 records);
 void mm_stop(struct mm_thread *t, int by_signal, int status);

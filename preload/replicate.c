@@ -41,6 +41,14 @@ static u64 move(struct mm_thread *t, const struct mm_outbuf *o, u64 offset, u8 *
 	return moved;
 }
 
+/* Output for the stream. What cannot be read is sent as zeros: never what the ring held before. */
+static void fetch(struct mm_thread *t, const struct mm_outbuf *o, u64 offset, u8 *to, u64 n)
+{
+	u64 got = move(t, o, offset, to, n, 1);
+
+	memset(to + got, 0, MM_UP(n, 8) - got);
+}
+
 static u8 *open_record(struct mm_thread *t, u32 size, int kind, int flags)
 {
 	struct mm_call *c = &t->call;
@@ -95,7 +103,7 @@ void mm_publish_result(struct mm_thread *t, s64 ret, int flags)
 		*(struct mm_out *)at = (struct mm_out){.arg = i, .bytes = apart ? 0 : o->bytes, .total = o->bytes};
 		at += sizeof(struct mm_out);
 		if (!apart) {
-			move(t, o, 0, at, o->bytes, 1);
+			fetch(t, o, 0, at, o->bytes);
 			at += MM_UP(o->bytes, 8);
 		}
 		t->proc->counters.bytes_replicated += o->bytes;
@@ -106,7 +114,7 @@ void mm_publish_result(struct mm_thread *t, s64 ret, int flags)
 			piece = MM_MIN(c->outs[i].bytes - offset, MM_REC_MAX - sizeof(struct mm_rec));
 			size = sizeof(struct mm_rec) + MM_UP(piece, 8);
 			at = open_record(t, size, MM_REC_DATA, 0);
-			move(t, &c->outs[i], offset, at, piece, 1);
+			fetch(t, &c->outs[i], offset, at, piece);
 			mm_commit(t, size);
 			mm_flush(t);
 		}

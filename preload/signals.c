@@ -172,70 +172,83 @@ static void enter_handler(struct mm_thread *t, int signo, const u8 *info)
 		act->handler = 0;
 }
 
-/* The program's turn: its handler, or nothing where it has meanwhile gone back to ignoring. */
-static void take(struct mm_thread *t, int signo, const u8 *info, int restart)
+/* Where the program goes on: at the call again, where it was not made yet or is made anew after the handler. */
+static void rewind_call(struct mm_thread *t)
+{
+	t->regs.ip -= 2; /* the `syscall` instruction */
+	t->regs.ax = t->call.number;
+}
+
+/* The program's turn: its handler, its end, or nothing where it has meanwhile gone back to ignoring. */
+static void take(struct mm_thread *t, int signo, const u8 *info, enum mm_resume resume)
 {
 	const struct mm_sigaction *act = &t->proc->action[signo - 1];
 
+	if (resume == MM_AT_ENTER || (resume == MM_INTERRUPTED && act->handler > 1 && (act->flags & SA_RESTART_)))
+		rewind_call(t);
 	if (act->handler == 1 || (act->handler == 0 && !mm_fatal_by_default(signo)))
 		return;
 	if (act->handler == 0)
 		mm_die_by(t, signo);
-	if (restart == 1 && (act->flags & SA_RESTART_)) {
-		t->regs.ip -= 2;
-		t->regs.ax = t->call.number;
-	}
 	enter_handler(t, signo, info);
 }
 
-/* The leader hands the first waiting signal to the program, here and in every follower. */
-void mm_deliver(struct mm_thread *t, int restart, s64 ret)
+/*
+ * The leader hands every waiting signal to the program, here and in every follower, lowest number first. Frames are stacked as
+ * the kernel stacks them, so the last handler runs first.
+ */
+void mm_deliver(struct mm_thread *t, enum mm_resume resume)
 {
-	u64 ready = t->pending & (t->forced | ~t->mask);
-	int signo = __builtin_ctzl(ready) + 1;
-	u8 info[128];
-	u8 *at;
-	struct mm_rec *rec;
+	int more;
 
-	(void)ret;
-	__atomic_fetch_and(&t->pending, ~BIT(signo), __ATOMIC_ACQ_REL);
-	__atomic_fetch_and(&t->forced, ~BIT(signo), __ATOMIC_ACQ_REL);
-	memcpy(info, t->info[signo - 1], 128);
-	at = mm_reserve(t, sizeof(*rec) + 128);
-	rec = (struct mm_rec *)at;
-	*rec = (struct mm_rec){.size = sizeof(*rec) + 128,
-			       .kind = MM_REC_SIGNAL,
-			       .nr = signo,
-			       .seq = t->seq,
-			       .flags = restart == -2 ? MM_RF_FORCED : 0};
-	memcpy(at + sizeof(*rec), info, 128);
-	mm_commit(t, rec->size);
-	mm_flush(t);
-	mm_remember(t, rec, NULL);
-	take(t, signo, info, restart);
+	do {
+		u64 ready = t->pending & (t->forced | ~t->mask);
+		int signo = __builtin_ctzl(ready) + 1;
+		const struct mm_sigaction *act = &t->proc->action[signo - 1];
+		u64 after = t->mask | (act->handler > 1 ? act->mask | (act->flags & SA_NODEFER_ ? 0 : BIT(signo)) : 0);
+		u8 *at = mm_reserve(t, sizeof(struct mm_rec) + 128);
+		struct mm_rec *rec = (struct mm_rec *)at;
+		u8 info[128];
+
+		more = (t->pending & ~BIT(signo) & (t->forced | ~after)) != 0;
+		memcpy(info, t->info[signo - 1], 128);
+		__atomic_fetch_and(&t->pending, ~BIT(signo), __ATOMIC_ACQ_REL);
+		__atomic_fetch_and(&t->forced, ~BIT(signo), __ATOMIC_ACQ_REL);
+		*rec = (struct mm_rec){.size = sizeof(*rec) + 128,
+				       .kind = MM_REC_SIGNAL,
+				       .nr = signo,
+				       .seq = t->seq,
+				       .flags = (resume == MM_WHERE_IT_STANDS ? MM_RF_FORCED : 0) | (more ? MM_RF_MORE : 0)};
+		memcpy(at + sizeof(*rec), info, 128);
+		mm_remember(t, rec, NULL);
+		mm_commit(t, rec->size);
+		mm_flush(t);
+		take(t, signo, info, resume);
+		resume = MM_RETURNED;
+	} while (more);
 	update_kick(t);
 }
 
-/* A follower takes the signal that the leader's record names. */
-void mm_take_signal(struct mm_thread *t, const struct mm_rec *at, int restart, s64 ret)
+/* A follower takes the signals that the leader's records name. */
+void mm_take_signals(struct mm_thread *t, const struct mm_rec *at, enum mm_resume resume)
 {
 	struct mm_rec rec;
 	u8 info[128];
 
-	(void)ret;
-	memcpy(&rec, at, sizeof(rec));
-	if (rec.kind != MM_REC_SIGNAL || rec.size != sizeof(rec) + 128 || rec.form || rec.nr < 1 || rec.nr > 64) {
-		mm_diverge(t, MM_WHY_STREAM);
-		mm_end(t);
+	for (;; at = mm_next(t, &rec)) {
+		memcpy(&rec, at, sizeof(rec));
+		if (rec.kind != MM_REC_SIGNAL || rec.size != sizeof(rec) + 128 || rec.form || rec.nr < 1 || rec.nr > 64) {
+			mm_diverge(t, MM_WHY_STREAM);
+			mm_end(t);
+		}
+		memcpy(info, (const u8 *)at + sizeof(rec), 128);
+		mm_consume(t, rec.size);
+		mm_remember(t, &rec, NULL);
+		take(t, rec.nr, info, resume);
+		if (!(rec.flags & MM_RF_MORE))
+			return;
+		resume = MM_RETURNED;
 	}
-	memcpy(info, (const u8 *)at + sizeof(rec), 128);
-	mm_consume(t, rec.size);
-	mm_remember(t, &rec, NULL);
-	if (restart == -1) {
-		t->regs.ip -= 2; /* the call is made again after the handler; rax still holds its number */
-		t->regs.ax = t->call.number;
-	}
-	take(t, rec.nr, info, restart);
 }
 
 /* The calls about signals */
@@ -429,8 +442,8 @@ static void note(struct mm_thread *t, int signo, const u8 *info, struct context 
 	if (inside && (t->mask & BIT(signo)))
 		__atomic_fetch_or(&t->forced, BIT(signo), __ATOMIC_ACQ_REL); /* let through by the mask of the call itself */
 	t->kick = 1;
-	if (inside && uc->ip >= (u64)mm_app_test + t->proc->slide && uc->ip <= (u64)mm_app_syscall + t->proc->slide)
-		uc->ip = (u64)mm_app_eintr + t->proc->slide;
+	if (inside && uc->ip >= (u64)mm_app_test && uc->ip <= (u64)mm_app_syscall)
+		uc->ip = (u64)mm_app_eintr;
 	if (!inside && t->proc->alarm_timer) {
 		/* a program that computes and makes no call gets it where it stands, in 100 ms */
 		u64 when[4] = {0, 0, 0, 100000000};
@@ -439,14 +452,36 @@ static void note(struct mm_thread *t, int signo, const u8 *info, struct context 
 	}
 }
 
+/*
+ * The kick: the group ends, or a signal found no rendezvous. In the leader it comes from a timer 100 ms after the signal; in a
+ * follower from the supervisor, which sees that the leader's record is not taken.
+ */
 static void kicked(struct mm_thread *t, struct context *uc, int inside)
 {
+	struct mm_proc *p = t->proc;
+
 	mm_check_end(t);
-	if (inside || !mm_is_leader(t->proc) || !mm_signals_waiting(t))
+	if (p->pid1)
+		mm_check_tether(t);
+	if (inside)
 		return;
 	load(&t->regs, uc);
 	t->frame = (u8 *)uc;
-	mm_deliver(t, -2, 0);
+	if (mm_is_leader(p)) {
+		if (!mm_signals_waiting(t))
+			return;
+		mm_deliver(t, MM_WHERE_IT_STANDS);
+	} else {
+		struct mm_rec rec;
+		const struct mm_rec *at;
+
+		if (__atomic_load_n(&p->stream->head, __ATOMIC_ACQUIRE) == t->head)
+			return;
+		at = mm_next(t, &rec);
+		if (rec.kind != MM_REC_SIGNAL || !(rec.flags & MM_RF_FORCED))
+			return;
+		mm_take_signals(t, at, MM_WHERE_IT_STANDS);
+	}
 	keep(&t->regs, uc);
 	uc->sigmask = real_mask(t);
 }
@@ -459,20 +494,19 @@ void mm_on_signal(int signo, u8 *info, u8 *frame, struct mm_thread *t)
 
 	if (inside) {
 		if (BIT(signo) & FAULTS && code > 0) {
-			if (uc->ip == (u64)mm_copy_insn + t->proc->slide) {
-				uc->ip = (u64)mm_copy_done + t->proc->slide;
+			if (uc->ip == (u64)mm_copy_insn) {
+				uc->ip = (u64)mm_copy_done;
 				return;
 			}
 			mm_give_up(t, -(s64)signo, "the monitor itself faulted");
 		}
 		if (signo == MM_KICK_SIGNAL)
 			kicked(t, uc, 1);
-		else if (!(BIT(signo) & OURS))
+		else
 			note(t, signo, info, uc, 1);
 		return;
 	}
 	if (signo == MM_KICK_SIGNAL) {
-		load(&t->regs, uc);
 		kicked(t, uc, 0);
 		return;
 	}

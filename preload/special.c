@@ -283,29 +283,43 @@ static void describe_epoll_wait(struct mm_thread *t)
 	bytes = c->x[2] * sizeof(struct epoll_event);
 	if (mm_touches_monitor(t->proc, c->a[1], bytes))
 		mm_refuse(c, -EFAULT);
+	if (c->a[1] >> 47)
+		return; /* the kernel refuses addresses of its own before it looks for events */
 	c->extra = (u64)mm_stage(t, bytes);
-	if (!c->a[1]) /* let the kernel answer for a null pointer */
-		return;
 	c->x[1] = c->extra;
 	mm_out_add(t, MM_OUT_STAGED, 1, c->x[1], bytes)->unit = sizeof(struct epoll_event);
 }
 
+/* From registrations to the program's own data, into its memory. */
+static s64 hand_over_events(struct mm_thread *t, s64 ret)
+{
+	const struct epoll_event *from = (const struct epoll_event *)t->call.extra;
+
+	for (s64 i = 0; i < ret; i++) {
+		struct epoll_event e = from[i];
+		struct mm_token *k = mm_token_of(t->proc, e.data);
+
+		if (!k) {
+			mm_diverge(t, MM_WHY_STREAM);
+			mm_end(t);
+		}
+		e.data = k->data;
+		if (mm_out(t, t->call.a[1] + i * sizeof(e), &e, sizeof(e)) != sizeof(e))
+			return i ? i : -EFAULT;
+	}
+	return ret;
+}
+
+static s64 execute_epoll_wait(struct mm_thread *t)
+{
+	s64 ret = mm_app_call(t);
+
+	return ret > 0 && t->call.extra ? hand_over_events(t, ret) : ret;
+}
+
 static void effect_epoll_wait(struct mm_thread *t, s64 ret)
 {
-	struct mm_call *c = &t->call;
-	struct epoll_event *e = (struct epoll_event *)c->extra;
-
-	if (ret <= 0 || !c->a[1])
-		return;
-	for (s64 i = 0; i < ret; i++) {
-		struct mm_token *k = mm_token_of(t->proc, e[i].data);
-
-		if (!k)
-			mm_diverge(t, MM_WHY_STREAM);
-		else
-			e[i].data = k->data;
-	}
-	if (mm_out(t, c->a[1], e, ret * sizeof(*e)) != ret * sizeof(*e) && !mm_is_leader(t->proc))
+	if (ret > 0 && t->call.extra && !mm_is_leader(t->proc) && hand_over_events(t, ret) != ret)
 		mm_diverge(t, MM_WHY_RESULT);
 }
 
@@ -390,6 +404,10 @@ static void describe_prctl(struct mm_thread *t)
 		mm_item_digest(t, 1, name, strlen(name));
 		break;
 	}
+	case 25: /* PR_GET_TSC */
+		if (mm_touches_monitor(t->proc, c->a[1], 4))
+			mm_refuse(c, -EFAULT);
+		break;
 	case 16: /* PR_GET_NAME */
 		mm_out_add(t, MM_OUT_FIXED, 1, c->a[1], 16);
 		break;
@@ -466,7 +484,8 @@ static void describe_capset(struct mm_thread *t)
 		s32 pid;
 	} *h = (void *)t->call.x[0];
 
-	if (!t->call.refuse && (u64)h != t->call.a[0] && h->pid == (s32)t->proc->virtual_pid)
+	/* where it could not be read whole, the kernel is to say so */
+	if ((u64)h != t->call.a[0] && (u8 *)(h + 1) < t->proc->stage + t->call.staged && h->pid == (s32)t->proc->virtual_pid)
 		h->pid = 0;
 }
 
@@ -622,6 +641,13 @@ s64 mm_execute_special(struct mm_thread *t)
 		return execute_close_range(t);
 	case MM_NR_epoll_ctl:
 		return execute_epoll_ctl(t);
+	case MM_NR_epoll_pwait:
+		return execute_epoll_wait(t);
+	case MM_NR_ioctl:
+		/* FIOCLEX, FIONCLEX: a placeholder knows no ioctl, but the flag */
+		if (t->call.who == MM_BY_ALL && ((u32)t->call.a[1] | 1) == 0x5451)
+			return mm_sys3(__NR_fcntl, t->call.x[0], 2 /* F_SETFD */, (u32)t->call.a[1] & 1);
+		break;
 	case MM_NR_mmap:
 		return mm_execute_mmap(t);
 	case MM_NR_mprotect:

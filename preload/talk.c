@@ -84,6 +84,19 @@ void mm_end(struct mm_thread *t)
 		mm_sys1(__NR_exit_group, t->proc->control->exit_code);
 }
 
+/* The first process of a PID namespace is not killed by its tether (the kernel ignores it): it looks for itself. */
+void mm_check_tether(struct mm_thread *t)
+{
+	struct {
+		s32 fd;
+		u16 events, revents;
+	} poll = {mm_own(t->proc, MM_FD_TETHER), 0, 0};
+
+	if (mm_sys3(__NR_poll, &poll, 1, 0) == 1)
+		for (;;)
+			mm_sys1(__NR_exit_group, MM_EXIT_DIVERGED);
+}
+
 /* The monitor cannot go on: the group ends. */
 void mm_give_up(struct mm_thread *t, s64 error, const char *text)
 {
