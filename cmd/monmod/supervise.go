@@ -1,18 +1,24 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"os/signal"
 
+	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"github.com/monmod/monmod/internal/config"
+	"github.com/monmod/monmod/internal/control"
 	"github.com/monmod/monmod/internal/supervisor"
+	"github.com/monmod/monmod/runtime"
 )
 
 func newSupervise() *cobra.Command {
 	var group groupFlags
 	var messages messageFlags
+	var container string
 	cmd := &cobra.Command{
 		Use:   "supervise --id N --config FILE",
 		Short: "Supervise a variant that something else starts",
@@ -21,6 +27,12 @@ func newSupervise() *cobra.Command {
 			"and supervises it as variant N of the group.",
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+			defer stop()
+			if container != "" {
+				messages.verbose = true // into the container's log, where nobody can ask again
+				return superviseContainer(ctx, container, messages.logger())
+			}
 			if group.id == 0 {
 				return usage(errors.New("supervise needs --id N --config FILE"))
 			}
@@ -32,8 +44,6 @@ func newSupervise() *cobra.Command {
 			if g.Backend, err = supervisor.ChooseBackend(g.Backend); err != nil {
 				return err
 			}
-			ctx, stop := signal.NotifyContext(cmd.Context(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
-			defer stop()
 			return ended(supervisor.Supervise(ctx, supervisor.SuperviseOptions{
 				Group: g, ID: group.id, Config: group.file, Logger: log,
 				Waiting: func(socket string) {
@@ -43,6 +53,43 @@ func newSupervise() *cobra.Command {
 		},
 	}
 	group.add(cmd)
+	cmd.Flags().StringVar(&container, "container", "", "serve a container that monmod-runtime made (its hook calls this)")
 	messages.add(cmd)
 	return cmd
+}
+
+func superviseContainer(ctx context.Context, id string, log *logrus.Logger) error {
+	plan, err := control.LoadPlan(id)
+	if err != nil {
+		return err
+	}
+	operator, err := config.LoadOperator(config.OperatorFile)
+	if err != nil {
+		return err
+	}
+	group, err := plan.LoadGroup(operator)
+	if err != nil {
+		return err
+	}
+	if group.Backend, err = supervisor.ChooseBackend(group.Backend); err != nil {
+		return err
+	}
+	opts := supervisor.ContainerOptions{Plan: plan, Group: group, Logger: log}
+	for _, f := range runtime.Followers(plan) {
+		opts.Followers = append(opts.Followers, f)
+	}
+	return ended(supervisor.SuperviseContainer(ctx, opts))
+}
+
+// newWatchdog is how a supervisor starts its watchdog; nobody else does.
+func newWatchdog() *cobra.Command {
+	return &cobra.Command{
+		Use:    supervisor.WatchdogArg,
+		Hidden: true,
+		Args:   usageArgs(cobra.NoArgs),
+		RunE: func(*cobra.Command, []string) error {
+			signal.Ignore(unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+			return supervisor.RunWatchdog()
+		},
+	}
 }

@@ -32,78 +32,120 @@ const strangerTime = 2 * time.Second
 const maxCallers = 64
 
 // listenHello makes the socket to which a variant comes. A socket that a supervisor left behind that was killed is replaced.
+// The path may be longer than a socket's address. The caller removes the file.
 func listenHello(path string, mode os.FileMode) (*net.UnixListener, error) {
-	at := &net.UnixAddr{Name: path, Net: "unixpacket"}
+	fail := func(err error) (*net.UnixListener, error) {
+		return nil, fmt.Errorf("make the socket %s: %w", path, err)
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return fail(err)
+	}
+	defer dir.Close()
+	at := &net.UnixAddr{Name: fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), filepath.Base(path)), Net: "unixpacket"}
 	if c, err := net.DialUnix("unixpacket", nil, at); err == nil {
 		_ = c.Close() // only somebody's being there counted
-		return nil, fmt.Errorf("make the socket %s: another supervisor serves it: end that one first", path)
+		return fail(errors.New("another supervisor serves it: end that one first"))
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("make the socket %s: %w", path, err)
+		return fail(err)
 	}
 	l, err := net.ListenUnix("unixpacket", at)
 	if err != nil {
-		return nil, fmt.Errorf("make the socket %s: %w", path, err)
+		return fail(err)
 	}
+	l.SetUnlinkOnClose(false) // its name is relative to a descriptor that is closed
 	if err := os.Chmod(path, mode); err != nil {
-		return nil, errors.Join(fmt.Errorf("make the socket %s: %w", path, err), l.Close())
+		return fail(errors.Join(err, l.Close()))
 	}
 	return l, nil
 }
 
-// adopt waits until the process of v comes to l and says hello with v's token. Who comes without it is sent away and noted.
-func (s *session) adopt(ctx context.Context, v *variant, l *net.UnixListener) error {
-	defer context.AfterFunc(ctx, func() { _ = l.SetDeadline(time.Unix(1, 0)) })()
+// arrival is a variant's process that has come and shown its token.
+type arrival struct {
+	v     *variant
+	link  *link
+	pid   int
+	pidfd int
+	in    inbound // its HELLO
+	err   error   // nobody came
+}
+
+func (a *arrival) drop() {
+	if a.link != nil {
+		a.in.drop()
+		a.link.close()
+		closeAll(a.pidfd)
+	}
+}
+
+// expected is who may come to a socket.
+type expected struct {
+	v     *variant
+	token [abi.TokenBytes]byte
+	pid   int // 0: not known before
+}
+
+// callers waits until the process comes to l that is expected. Who comes without the token is sent away and noted. The
+// listener's deadline is what ends it.
+func (s *session) callers(l *net.UnixListener, want expected) arrival {
 	for range maxCallers {
 		c, err := l.AcceptUnix()
 		if err != nil {
-			if ctx.Err() != nil {
-				err = context.Cause(ctx)
-			}
-			return failf(ExitDivergence, "wait for the program of variant %d: %w", v.id, err)
+			return arrival{v: want.v, err: fmt.Errorf("wait for the program of variant %d: %w", want.v.id, err)}
 		}
-		err = s.admit(v, c)
+		a, err := want.admit(c)
 		if err == nil {
-			s.attend(v)
-			return nil
+			return a
 		}
 		_ = c.Close() // it was told nothing and owes nothing
-		s.tell("stranger", v.id, fmt.Sprintf("somebody at the socket is not the variant: %v", err))
+		s.post(event{call: func() {
+			s.tell("stranger", want.v.id, fmt.Sprintf("somebody at the socket is not the variant: %v", err))
+		}})
 	}
-	return failf(ExitDivergence, "%d callers were not variant %d: its program, or another in its container, may be under attack", maxCallers, v.id)
+	return arrival{v: want.v, err: fmt.Errorf("%d callers were not variant %d: another process of its container may be under attack", maxCallers, want.v.id)}
 }
 
-// admit takes one caller as v if it has the token.
-func (s *session) admit(v *variant, c *net.UnixConn) error {
+// admit takes one caller if it has the token.
+func (want expected) admit(c *net.UnixConn) (arrival, error) {
 	cred, err := credentials(c)
 	if err != nil {
-		return err
+		return arrival{}, err
+	}
+	if want.pid != 0 && want.pid != int(cred.Pid) {
+		return arrival{}, fmt.Errorf("process %d is not process %d", cred.Pid, want.pid)
 	}
 	pidfd, err := unix.PidfdOpen(int(cred.Pid), 0)
 	if err != nil {
-		return fmt.Errorf("process %d: %w", cred.Pid, err)
+		return arrival{}, fmt.Errorf("process %d: %w", cred.Pid, err)
 	}
-	l := &link{conn: c}
-	in, err := l.receiveWithin(strangerTime)
+	a := arrival{v: want.v, link: &link{conn: c}, pid: int(cred.Pid), pidfd: pidfd}
+	a.in, err = a.link.receiveWithin(strangerTime)
 	var hello abi.Hello
-	if err == nil && in.Type == abi.MsgHello {
-		_, err = abi.Decode(in.Body, &hello)
+	if err == nil {
+		_, err = abi.Decode(a.in.Body, &hello)
 	}
-	if err == nil && (in.Type != abi.MsgHello || subtle.ConstantTimeCompare(hello.Token[:], v.token[:]) != 1) {
-		err = fmt.Errorf("process %d of user %d said no hello with the right token", cred.Pid, cred.Uid)
-	}
-	if err == nil && v.pid != 0 && v.pid != int(cred.Pid) {
-		err = fmt.Errorf("process %d has the token of process %d", cred.Pid, v.pid)
-	}
-	if err != nil {
-		in.drop()
+	if err != nil || a.in.Type != abi.MsgHello || subtle.ConstantTimeCompare(hello.Token[:], want.token[:]) != 1 {
+		a.in.drop()
 		closeAll(pidfd)
-		return err
+		return arrival{}, fmt.Errorf("process %d of user %d said no hello with the right token (%w)", cred.Pid, cred.Uid, err)
 	}
-	if v.pidfd >= 0 {
-		closeAll(v.pidfd)
+	return a, nil
+}
+
+// take makes what has come the variant's.
+func (s *session) take(a arrival) error {
+	if a.err != nil {
+		return &Failure{Code: ExitDivergence, Err: a.err}
 	}
-	v.link, v.pid, v.pidfd, v.pending = l, int(cred.Pid), pidfd, []inbound{in}
+	v := a.v
+	v.link, v.pid, v.pending = a.link, a.pid, []inbound{a.in}
+	if v.pidfd < 0 {
+		v.pidfd = a.pidfd
+	} else {
+		closeAll(a.pidfd)
+	}
+	s.attend(v)
 	return nil
 }
 
@@ -163,19 +205,37 @@ func Supervise(ctx context.Context, opts SuperviseOptions) (code int, err error)
 	if err != nil {
 		return ExitConfig, err
 	}
-	defer func() { _ = l.Close() }() // closed when the program has come
+	defer func() {
+		_ = l.Close() // already, when the program has come
+		_ = os.Remove(socket)
+	}()
 	s := newSession(opts.Group, "(started elsewhere)", nil, opts.Logger)
 	if opts.patience > 0 {
 		s.patience = opts.patience
 	}
 	v := newVariant(opts.ID, slotOf(opts.Group, opts.ID), placeOf(opts.Group, opts.ID))
 	s.variants, s.peers = []*variant{v}, &peers{remote: make(map[int]*remote)}
-	return s.run(ctx, func() error {
+	return s.run(ctx, func(ctx context.Context) error {
 		if opts.Waiting != nil {
 			opts.Waiting(socket)
 		}
-		err := s.adopt(ctx, v, l)
-		return errors.Join(err, l.Close())
+		defer context.AfterFunc(ctx, func() { _ = l.SetDeadline(time.Unix(1, 0)) })()
+		came := make(chan arrival, 1)
+		go func() { came <- s.callers(l, expected{v: v, token: v.token}) }()
+		for {
+			select {
+			case e := <-s.events:
+				if err := s.before(e); err != nil {
+					return err
+				}
+			case a := <-came:
+				if ctx.Err() != nil {
+					a.drop()
+					return failf(ExitDivergence, "no program came for variant %d: %w", v.id, context.Cause(ctx))
+				}
+				return errors.Join(s.take(a), l.Close())
+			}
+		}
 	})
 }
 

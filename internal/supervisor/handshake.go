@@ -65,6 +65,7 @@ func (v *variant) greeted(in inbound) error {
 		return fmt.Errorf("with %d descriptors instead of its state", len(in.fds))
 	}
 	v.token = [abi.TokenBytes]byte{} // it counts once
+	v.ownPID = hello.Pid
 	v.hello, err = readState(in.fds[0])
 	return err
 }
@@ -182,7 +183,7 @@ func (s *session) sendStart(v *variant, blob int, pass passes) error {
 	defer closeAll(theirs)
 	msg := abi.Start{
 		Role: abi.Leader, Id: uint32(v.id), Followers: uint32(len(s.arena.index)), RingSize: uint32(s.arena.stream.size - abi.Page),
-		Flags: s.startFlags(), Spin: s.spin(), Key: s.key, Bases: v.bases,
+		Flags: s.startFlags(), Spin: s.spin(), Pid: s.leaderPID, Key: s.key, Bases: v.bases,
 	}
 	fds := []int{blob, s.arena.control.fd, s.own(v).fd, theirs}
 	if v.leads() {
@@ -249,6 +250,9 @@ func (s *session) before(e event) error {
 		if e.v.silent {
 			return s.died(e.v)
 		}
+		if e.left && e.v.link == nil {
+			return failf(ExitDivergence, "%s ended before its program said hello", e.v)
+		}
 	}
 	return nil
 }
@@ -273,10 +277,13 @@ func (s *session) died(v *variant) error {
 	for !v.exited {
 		select {
 		case e := <-s.events:
-			if e.v == v && e.in == nil {
-				s.note(e)
-			} else if e.in != nil {
+			switch {
+			case e.call != nil:
+				e.call()
+			case e.in != nil:
 				e.in.drop()
+			case e.v == v:
+				s.note(e)
 			}
 		case <-patience.C:
 			return failf(ExitDivergence, "%s closed its control socket and lives on: its process may be under attack", v)

@@ -19,8 +19,14 @@ import (
 	"github.com/monmod/monmod/internal/peer"
 )
 
-// sessionKeyTag is a section of the start state between supervisors, which no library sees: the leader's key of the digests.
-const sessionKeyTag = 0x4b4559
+// commonTag is a section of the start state between supervisors, which no library sees: wireCommon.
+const commonTag = 0x4e4f4d4d
+
+// wireCommon is common as it travels.
+type wireCommon struct {
+	Key [2]uint64
+	PID uint32
+}
 
 // introduce is what this supervisor says of its variant, and how the others are reached.
 func (s *session) introduce(v *variant) (peer.Self, []peer.Peer, peer.Options, error) {
@@ -79,7 +85,7 @@ func endpoint(g *config.Group, v config.Variant) peer.Endpoint {
 func (s *session) startState(v *variant) []byte {
 	var b []byte
 	if v.leads() {
-		b = abi.AppendSection(b, sessionKeyTag, abi.Append(nil, s.key))
+		b = abi.AppendSection(b, commonTag, abi.Append(nil, wireCommon{s.key, s.leaderPID}))
 	}
 	return append(b, encodeState(v.hello)...)
 }

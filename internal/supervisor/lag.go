@@ -49,6 +49,12 @@ func (s *session) sample(now time.Time) {
 			}
 		}
 		v.watch.see(now, v.pid, isLate, mark, s.samplePeriod())
+		if isLate && !v.leads() && v.watch.wall > 0 && !v.gone() {
+			// The leader may have taken a signal where it computes: the kick makes the follower look at the stream where it does.
+			if err := v.signal(kickSignal); err != nil {
+				s.log.Debug(err)
+			}
+		}
 		if v.watch.used >= limitCPU || v.watch.wall >= limitWall {
 			s.tooLate(v)
 			return

@@ -163,9 +163,11 @@ func (s *session) meet(mesh *peer.Mesh) error {
 			return failf(ExitPeerLost, "variant %d sent a start state that makes no sense: %w: use the same monmod on all hosts", r.id, err)
 		}
 		if r.slot == leaderSlot {
-			if _, err := abi.Decode(start[sessionKeyTag], &s.key); err != nil {
-				return failf(ExitPeerLost, "variant %d sent no session key: %w: use the same monmod on all hosts", r.id, err)
+			var c wireCommon
+			if _, err := abi.Decode(start[commonTag], &c); err != nil {
+				return failf(ExitPeerLost, "variant %d, the leader, sent no session key: %w: use the same monmod on all hosts", r.id, err)
 			}
+			s.common = common{c.Key, c.PID}
 		}
 		s.peers.remote[r.id] = r
 		s.helper.Go(func() { s.receiveNotes(r) })

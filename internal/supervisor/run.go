@@ -64,7 +64,7 @@ func Run(ctx context.Context, opts RunOptions) (code int, err error) {
 	}
 	sp := newSpawner()
 	defer sp.close()
-	return s.run(ctx, func() error {
+	return s.run(ctx, func(context.Context) error {
 		for _, v := range s.variants {
 			if err := sp.do(func() error { return l.spawn(v) }); err != nil {
 				return &Failure{Code: ExitConfig, Err: err}
@@ -79,7 +79,7 @@ func Run(ctx context.Context, opts RunOptions) (code int, err error) {
 }
 
 // run takes a session from nothing to the end. bring makes its variants come to the control sockets.
-func (s *session) run(ctx context.Context, bring func() error) (code int, err error) {
+func (s *session) run(ctx context.Context, bring func(context.Context) error) (code int, err error) {
 	if s.peers != nil && s.group.FS == config.FSShared {
 		return ExitConfig, failf(ExitConfig, "group %s says fs: shared, but its variants have supervisors of their own, which share no files in this version: write fs: own, or run all variants with `monmod run --variants`", s.group.Name)
 	}
@@ -109,16 +109,19 @@ func (s *session) run(ctx context.Context, bring func() error) (code int, err er
 }
 
 // start brings every variant of this host to its program's first instruction.
-func (s *session) start(ctx context.Context, bring func() error) (err error) {
+func (s *session) start(ctx context.Context, bring func(context.Context) error) (err error) {
 	if s.arena, err = newArena(len(s.group.Variants)-1, abi.RingDefault, s.mirrors()); err != nil {
 		return err
 	}
-	if err := bring(); err != nil {
+	if err := bring(ctx); err != nil {
 		return err
 	}
 	s.publish(time.Now())
 	if err := s.greet(ctx); err != nil {
 		return err
+	}
+	if v := s.leader(); v != nil {
+		s.leaderPID = v.ownPID
 	}
 	leader, all := s.variants[0].hello, s.states()
 	if s.peers != nil {

@@ -18,12 +18,12 @@ import (
 
 // session is one group while it runs, as one host sees it.
 type session struct {
-	group    *config.Group
-	program  string   // as it was asked for
-	argv0    string   // what the program is to see as its name; "": what its library was given
-	args     []string // behind the program's name
-	log      *logrus.Logger
-	key      [2]uint64
+	group   *config.Group
+	program string   // as it was asked for
+	argv0   string   // what the program is to see as its name; "": what its library was given
+	args    []string // behind the program's name
+	log     *logrus.Logger
+	common
 	arena    *arena
 	variants []*variant // of this host; the leader first, where it is here
 	peers    *peers     // supervisors of other variants, nil without any
@@ -38,11 +38,18 @@ type session struct {
 	firstEnd time.Time     // when the first variant had gone
 	ending   *ending       // nil while the group goes on
 	patience time.Duration // for one step of a variant before GO
+	killed   bool          // an engine is about to kill the leader
 	follow   bool          // the leader's stops are this process's: a terminal expects it
 	journal  *journal
 	board    *board
 	noise    map[int]int // EVENT messages by variant
 	audits   int         // AUDIT messages
+}
+
+// common is what the leader's supervisor decides for all variants.
+type common struct {
+	key       [2]uint64 // of the digests
+	leaderPID uint32    // in the leader's PID namespace
 }
 
 func newSession(group *config.Group, program string, args []string, log *logrus.Logger) *session {
@@ -51,7 +58,7 @@ func newSession(group *config.Group, program string, args []string, log *logrus.
 		log.SetOutput(io.Discard)
 	}
 	return &session{
-		group: group, program: program, args: args, log: log, key: newKey(), started: time.Now(),
+		group: group, program: program, args: args, log: log, common: common{key: newKey()}, started: time.Now(),
 		events: make(chan event), done: make(chan struct{}), noise: make(map[int]int),
 		patience: helloTimeout,
 	}
@@ -70,7 +77,10 @@ func (s *session) post(e event) bool {
 // attend starts the helpers of a variant whose link and pidfd are set.
 func (s *session) attend(v *variant) {
 	s.helper.Go(func() { s.read(v) })
-	s.helper.Go(func() { s.wait(v) })
+	if !v.waited {
+		v.waited = true
+		s.helper.Go(func() { s.wait(v) })
+	}
 }
 
 // leader is the leader's process, nil where it is on another host.
@@ -190,6 +200,10 @@ func (s *session) judge(v *variant) {
 	if s.ending != nil || v.dropped {
 		return
 	}
+	if s.killed && v.leads() && v.outcome.unknown {
+		s.end(cause{code: v.outcome.exitCode(), text: "the engine killed the container"})
+		return
+	}
 	if s.firstEnd.IsZero() {
 		s.firstEnd = time.Now()
 	}
@@ -229,12 +243,11 @@ func (s *session) close(code int, text string) error {
 	close(s.done)
 	s.peers.close(code, text)
 	for _, v := range s.variants {
-		// Somebody is left after an error before the loop, or after having outlived SIGKILL: then it dies when it can.
-		_ = v.signal(unix.SIGKILL)
 		if v.link != nil {
 			v.link.close()
 		}
 	}
+	s.dismiss()
 	if s.ending == nil || !s.ending.hopeless {
 		s.helper.Wait()
 	}
@@ -251,7 +264,21 @@ func (s *session) close(code int, text string) error {
 	return errors.Join(errs...)
 }
 
-// sections of all variants of this host.
+// dismiss ends who is left after an error before the loop, or after having outlived SIGKILL. A library whose supervisor has
+// hung up leaves by itself, with an exit code that says more than a signal.
+func (s *session) dismiss() {
+	limit := time.Now().Add(forceAfter)
+	for _, v := range s.variants {
+		if v.exited || v.pidfd < 0 {
+			continue
+		}
+		p := []unix.PollFd{{Fd: int32(v.pidfd), Events: unix.POLLIN}}
+		_, _ = unix.Poll(p, int(max(0, time.Until(limit).Milliseconds()))) // an error is as good as a time-out
+		_ = v.signal(unix.SIGKILL)
+	}
+}
+
+// states are those of all variants of this host.
 func (s *session) states() []abi.Sections {
 	var out []abi.Sections
 	for _, v := range s.variants {

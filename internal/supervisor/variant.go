@@ -21,12 +21,14 @@ type variant struct {
 	pid    int
 	pidfd  int
 	child  bool // of this process: how it ended is known from the kernel
+	waited bool // somebody waits for its end
 	token  [abi.TokenBytes]byte
 	link   *link
 	tether int // this end of a socket on which nothing is ever sent
 
 	pending []inbound    // what it said before its turn in the start protocol
 	hello   abi.Sections // the state it was started with
+	ownPID  uint32       // its number in its own PID namespace
 	ready   bool
 	hangup  error     // with which its control socket ended
 	stop    *abi.Stop // what it said when it left

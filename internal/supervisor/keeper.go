@@ -1,0 +1,162 @@
+package supervisor
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/monmod/monmod/internal/control"
+)
+
+// What an engine does with a container, as control.Handler. Each method may be called from several goroutines.
+
+// Init takes the container's first process and makes the followers' containers.
+func (k *keeper) Init(pid int) error {
+	k.begin.Lock()
+	defer k.begin.Unlock()
+	if k.inited {
+		return nil
+	}
+	k.inited = true
+	if err := k.expect(k.seat[0], pid); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), runtimeTime)
+	defer cancel()
+	for i, f := range k.opts.Followers {
+		pid, err := f.Create(ctx)
+		if err == nil {
+			err = k.expect(k.seat[i+1], pid)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if k.opts.Plan.Command != "create" {
+		return k.start() // the program follows at once, nobody says start
+	}
+	return nil
+}
+
+// Start lets the followers' programs run beside the leader's; from now on hello is awaited.
+func (k *keeper) Start() error {
+	k.begin.Lock()
+	defer k.begin.Unlock()
+	if !k.inited {
+		return errors.New("start before the hook gave the container's process: was the container created by monmod-runtime")
+	}
+	return k.start()
+}
+
+func (k *keeper) start() error {
+	if k.started {
+		return nil
+	}
+	k.started = true
+	select {
+	case <-k.over:
+		return k.ended()
+	default:
+	}
+	k.clocking.Do(func() { close(k.clock) })
+	return k.each(func(ctx context.Context, f ContainerFollower) error { return f.Start(ctx) })
+}
+
+// Kill notes that the leader's end is wanted: a SIGKILL takes its last word away.
+func (k *keeper) Kill(sig unix.Signal) error {
+	k.s.post(event{call: func() {
+		k.s.killed = k.s.killed || sig == unix.SIGKILL
+		k.s.tell("engine_kill", k.s.variants[0].id, fmt.Sprintf("the engine sends signal %d (%s)", int(sig), unix.SignalName(sig)))
+	}})
+	return nil
+}
+
+func (k *keeper) setPaused(paused bool) {
+	k.mu.Lock()
+	k.paused = paused
+	k.mu.Unlock()
+}
+
+// Pause freezes the followers; the engine freezes the leader.
+func (k *keeper) Pause() error {
+	err := k.each(func(ctx context.Context, f ContainerFollower) error { return f.Pause(ctx) })
+	k.setPaused(err == nil)
+	return err
+}
+
+// Resume thaws the followers.
+func (k *keeper) Resume() error {
+	k.setPaused(false)
+	return k.each(func(ctx context.Context, f ContainerFollower) error { return f.Resume(ctx) })
+}
+
+// Update gives the followers the leader's new limits.
+func (k *keeper) Update(resources json.RawMessage) error {
+	return k.each(func(ctx context.Context, f ContainerFollower) error { return f.Update(ctx, resources) })
+}
+
+// Exec notes a process that runs in the container beside the variant, unmonitored.
+func (k *keeper) Exec(args []string) error {
+	k.s.post(event{call: func() {
+		k.s.tell("exec", k.s.variants[0].id, "the engine executes an unmonitored process in the container: "+printable([]byte(strings.Join(args, " "))))
+	}})
+	return nil
+}
+
+// Stopped ends what is left of the group, waits for it, and lets the supervisor go.
+func (k *keeper) Stopped() error {
+	k.s.post(event{call: func() { k.s.killed = true }})
+	err := k.each(func(ctx context.Context, f ContainerFollower) error {
+		select {
+		case <-k.over: // it ends by itself in most cases, with its own exit code
+		case <-time.After(giveUpAfter):
+		}
+		return f.Stop(ctx)
+	})
+	select {
+	case <-k.over:
+	case <-time.After(giveUpAfter):
+		err = errors.Join(err, errors.New("a process of the group does not end: look for it with ps"))
+	}
+	k.stopping.Do(func() { close(k.stopped) })
+	return err
+}
+
+// Status says how the group is.
+func (k *keeper) Status() (*control.Status, error) {
+	reply := make(chan Status, 1)
+	if !k.s.post(event{call: func() { reply <- k.s.status() }}) {
+		<-k.over
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		out := controlStatus(k.last)
+		out.State, out.ExitCode, out.Reason = "ended", k.code, k.reason
+		return out, nil
+	}
+	out := controlStatus(<-reply)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch {
+	case k.paused:
+		out.State = "paused"
+	case out.State == "starting":
+		out.State = "waiting"
+	}
+	return out, nil
+}
+
+func controlStatus(st Status) *control.Status {
+	out := &control.Status{Supervisor: os.Getpid(), Group: st.Group, Policy: st.Policy, Backend: st.Backend, State: st.State,
+		Counters: map[string]uint64{"published_bytes": st.Published}}
+	for _, v := range st.Variants {
+		out.Variants = append(out.Variants, control.VariantStatus{ID: v.ID, Role: v.Role, State: v.State, Pid: v.PID})
+		out.Counters[fmt.Sprintf("compared_%d", v.ID)] = v.Compared
+	}
+	return out
+}
