@@ -55,7 +55,7 @@ func processesOf(t *testing.T, dir string) []string {
 // comparedNothing and comparedSome are answers of monmod ps --json.
 const (
 	comparedNothing = `[]`
-	comparedSome    = `[{"group":"g","program":"/usr/sbin/lighttpd","variants":[{"id":2,"role":"follower","compared":9}]}]`
+	comparedSome    = `[{"group":"g","program":"/usr/sbin/lighttpd","variants":[{"id":2,"role":"follower","compared":900}]}]`
 )
 
 // unmonitored is a folder of built files whose runtime is plain runc and whose monmod gives the answer whatever it is asked:
@@ -94,7 +94,7 @@ func TestDemo(t *testing.T) {
 // TestSaysWhenNothingIsMonitored makes sure that the demo cannot succeed where nothing is monitored.
 func TestSaysWhenNothingIsMonitored(t *testing.T) {
 	for _, c := range []struct{ engine, answer, want string }{
-		{"runc", comparedNothing, "no call of lighttpd was cross-checked"},
+		{"runc", comparedNothing, "0 calls of lighttpd were cross-checked"},
 		{"runc", comparedSome, "NOT stopped"},
 		{"docker", comparedSome, "NOT stopped"},
 	} {
