@@ -178,9 +178,10 @@ func TestJobControl(t *testing.T) {
 			time.Sleep(200 * time.Millisecond)
 		}
 		term.enter("hello\n")
-		term.expect(`\nprogram got hello`)
+		term.expect(`\nprogram got hello\r\nprompt> $`)
 		term.enter("echo status is $?\n")
 		term.expect(`\nstatus is 0\r`)
+		term.expect(`prompt> $`)
 		term.enter("exit 9\n")
 		term.ends(9)
 	})
