@@ -19,8 +19,12 @@ import (
 
 // TestMain makes the test binary stand for libmonmod.so where it is executed as that: its arguments then begin with --fd.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "--fd" {
+	if len(os.Args) > 1 && (os.Args[1] == "--fd" || os.Args[1] == "--socket") {
 		fakeLibrary(os.Args)
+	}
+	if len(os.Args) > 1 && os.Args[1] == WatchdogArg {
+		check(RunWatchdog())
+		os.Exit(0)
 	}
 	os.Exit(m.Run())
 }
@@ -38,13 +42,20 @@ type fake struct {
 
 func fakeLibrary(args []string) {
 	time.AfterFunc(30*time.Second, func() { os.Exit(97) }) // a test that was killed leaves nothing behind
-	fd, err := strconv.Atoi(args[2])
-	check(err)
 	f := &fake{scenario: args[len(args)-1]}
+	var err error
 	f.token, err = hex.DecodeString(args[4])
 	check(err)
-	f.link, err = newLink(fd)
-	check(err)
+	if args[1] == "--socket" {
+		conn, err := net.DialUnix("unixpacket", nil, &net.UnixAddr{Name: args[2], Net: "unixpacket"})
+		check(err)
+		f.link = &link{conn: conn}
+	} else {
+		fd, err := strconv.Atoi(args[2])
+		check(err)
+		f.link, err = newLink(fd)
+		check(err)
+	}
 	if hostile, ok := fakeStarts[f.scenario]; ok {
 		hostile(f)
 		select {}
@@ -79,7 +90,7 @@ func fakeState() []byte {
 	cwd, err := os.Getwd()
 	check(err)
 	b := abi.AppendSection(nil, abi.SecProgram, []byte("/bin/true"))
-	b = abi.AppendSection(b, abi.SecArgv, abi.JoinStrings(os.Args[6:]))
+	b = abi.AppendSection(b, abi.SecArgv, abi.JoinStrings(append([]string{"/bin/true"}, os.Args[min(7, len(os.Args)):]...)))
 	b = abi.AppendSection(b, abi.SecEnvp, abi.JoinStrings(os.Environ()))
 	b = abi.AppendSection(b, abi.SecCwd, []byte(cwd))
 	b = abi.AppendSection(b, abi.SecFds, abi.Append(nil, []abi.FdEntry{{Fd: 0}, {Fd: 1}, {Fd: 2}}))
@@ -161,14 +172,16 @@ func (f *fake) begin() {
 	}
 }
 
-// obeyKicks does what the monitor does on the reserved signal: a last word, then the exit code of the control page.
+// obeyKicks does what the monitor does on the reserved signal when the group ends: a last word, then the exit code of the
+// control page. While it runs, a kick only makes a late follower look at the stream.
 func (f *fake) obeyKicks() {
 	kicks := make(chan os.Signal, 1)
 	signal.Notify(kicks, kickSignal)
 	go func() {
-		<-kicks
-		if atomic.LoadUint32(&f.control.State) != abi.StateEnding {
-			check(fmt.Errorf("kicked while the control page says %d", f.control.State))
+		for range kicks {
+			if atomic.LoadUint32(&f.control.State) == abi.StateEnding {
+				break
+			}
 		}
 		trace := abi.Append(nil, abi.Case{Seq: 3, Records: 1, Regs: [18]uint64{16: 0x1234}})
 		_ = f.link.send(abi.MsgTrace, append(trace, fakeCall(3, "before")...))

@@ -20,8 +20,9 @@ const (
 	samplesPerLag = 4
 	samplePeriod  = 500 * time.Millisecond // at most
 	sampleLeast   = 20 * time.Millisecond
-	// silentEnd is how long the others may go on after a variant that ended without saying so.
-	silentEnd = time.Second
+	// silentEnd is how long the others may go on after a variant that ended without saying so: whatever ended it can have
+	// ended them too.
+	silentEnd = 500 * time.Millisecond
 )
 
 func (s *session) samplePeriod() time.Duration {
@@ -44,9 +45,6 @@ func (s *session) sample(now time.Time) {
 		if !s.firstEnd.IsZero() {
 			// Another has gone: this one has nothing to wait for, and must arrive at the same end.
 			isLate, limitWall = true, s.group.Lag
-			if s.unexplained() {
-				limitWall = silentEnd
-			}
 		}
 		v.watch.see(now, v.pid, isLate, mark, s.samplePeriod())
 		if isLate && !v.leads() && v.watch.wall > 0 && !v.gone() {
@@ -86,15 +84,17 @@ func (s *session) firstGone() *variant {
 	return nil
 }
 
-// unexplained says that a variant has gone that did not say it would.
-func (s *session) unexplained() bool {
-	for _, v := range s.variants {
-		if v.gone() && !v.dropped && v.stop == nil {
-			return true
-		}
-	}
-	r := s.peers.gone()
-	return r != nil && !r.said
+// unexplained gives the others a moment to end as one did that had not said it would.
+func (s *session) unexplained() {
+	time.AfterFunc(silentEnd, func() {
+		s.post(event{call: func() {
+			for _, v := range s.variants {
+				if s.ending == nil && !v.gone() && !v.dropped {
+					s.tooLate(v)
+				}
+			}
+		}})
+	})
 }
 
 // awaited says whether others wait for v, and what of its progress would change if it moved.

@@ -20,6 +20,7 @@ import (
 type peers struct {
 	mesh   *peer.Mesh
 	remote map[int]*remote // by variant
+	early  []*peerEvent    // what was said before this host's variant was told to go
 }
 
 // remote is a variant that another supervisor serves.
@@ -229,7 +230,23 @@ func (s *session) peerBefore(e *peerEvent) error {
 	case e.note.Kind == noteEnding:
 		return failf(e.note.code(), "variant %d ended the group: %s", r.id, e.note.text())
 	}
+	if r.ready && len(s.peers.early) < maxNotes {
+		// It has heard of everyone that it is ready, this one has not yet: two peers, two ways.
+		s.peers.early = append(s.peers.early, e)
+		return nil
+	}
 	return failf(ExitPeerLost, "the supervisor of variant %d said %q before it was ready", r.id, e.note.Kind)
+}
+
+// replay hands what was said too early to the loop.
+func (p *peers) replay(s *session) {
+	if p == nil {
+		return
+	}
+	for _, e := range p.early {
+		s.handlePeer(e)
+	}
+	p.early = nil
 }
 
 // handlePeer takes what other supervisors say after GO.
@@ -296,6 +313,9 @@ func (s *session) compareRemote(r *remote) {
 	}
 	if s.firstEnd.IsZero() {
 		s.firstEnd = time.Now()
+	}
+	if !r.said {
+		s.unexplained()
 	}
 }
 

@@ -129,6 +129,7 @@ func TestGroupOfSupervisors(t *testing.T) {
 		{"computing", "unix", 2, quick, 0, "", ""},
 	} {
 		t.Run(fmt.Sprint(c.scenario, "-", c.network, "-", c.variants), func(t *testing.T) {
+			t.Parallel()
 			two := groupOf(t, c.variants, c.network, c.more)
 			for i, r := range two.run(t, c.scenario) {
 				if r.code != c.code {

@@ -94,62 +94,68 @@ func (s *session) sendStream(r *remote) error {
 }
 
 func (s *session) receiveIndex(r *remote) error {
+	return r.session.Recv(func(_ uint8, b []byte) error { return s.takeIndex(r, b) }, frameIndex)
+}
+
+// takeIndex writes what a follower's supervisor says into the page that the leader reads.
+func (s *session) takeIndex(r *remote, b []byte) error {
 	page, index := s.arena.streamPage(), s.arena.indexPage(r.slot)
-	return r.session.Recv(func(_ uint8, b []byte) error {
-		if len(b) < indexBytes || len(b) > indexBytes+abi.VerdictBytes {
-			return fmt.Errorf("an index of %d bytes", len(b))
-		}
-		le := binary.LittleEndian
-		tail, compared, done := le.Uint64(b), le.Uint64(b[8:]), le.Uint64(b[16:])
-		waits, verdict, length, seq := le.Uint32(b[24:]), le.Uint32(b[28:]), le.Uint32(b[32:]), le.Uint64(b[40:])
-		form := b[indexBytes:]
-		switch head := atomic.LoadUint64(&page.Head); {
-		case tail > head || tail < index.Tail || compared < index.Compared || done < index.Done:
-			return fmt.Errorf("an index that goes back or runs ahead (%d of %d bytes)", tail, head)
-		case verdict > abi.VerdictMalformed || int(length) != len(form):
-			return fmt.Errorf("a verdict %d of %d bytes", verdict, length)
-		}
-		if verdict != abi.VerdictNone && index.Verdict == abi.VerdictNone {
-			copy(index.VerdictForm[:], form)
-			index.VerdictLen, index.VerdictSeq = length, seq
-			atomic.StoreUint32(&index.Verdict, verdict)
-		}
-		r.waits.Store(waits != 0)
-		atomic.StoreUint64(&index.Done, done)
-		atomic.StoreUint64(&index.Compared, compared)
-		atomic.StoreUint64(&index.Tail, tail)
-		if atomic.LoadUint32(&page.Waits) != 0 {
-			atomic.AddUint32(&index.Bell, 1)
-			wake(&index.Bell)
-		}
-		return nil
-	}, frameIndex)
+	if len(b) < indexBytes || len(b) > indexBytes+abi.VerdictBytes {
+		return fmt.Errorf("an index of %d bytes", len(b))
+	}
+	le := binary.LittleEndian
+	tail, compared, done := le.Uint64(b), le.Uint64(b[8:]), le.Uint64(b[16:])
+	waits, verdict, length, seq := le.Uint32(b[24:]), le.Uint32(b[28:]), le.Uint32(b[32:]), le.Uint64(b[40:])
+	form := b[indexBytes:]
+	switch head := atomic.LoadUint64(&page.Head); {
+	case tail > head || tail < index.Tail || tail%8 != 0 || compared < index.Compared || done < index.Done:
+		return fmt.Errorf("an index that goes back or runs ahead (%d of %d bytes)", tail, head)
+	case verdict > abi.VerdictMalformed || uint64(length) != uint64(len(form)):
+		return fmt.Errorf("a verdict %d of %d bytes", verdict, length)
+	}
+	if verdict != abi.VerdictNone && index.Verdict == abi.VerdictNone {
+		copy(index.VerdictForm[:], form)
+		index.VerdictLen, index.VerdictSeq = length, seq
+		atomic.StoreUint32(&index.Verdict, verdict)
+	}
+	r.waits.Store(waits != 0)
+	atomic.StoreUint64(&index.Done, done)
+	atomic.StoreUint64(&index.Compared, compared)
+	atomic.StoreUint64(&index.Tail, tail)
+	if atomic.LoadUint32(&page.Waits) != 0 {
+		atomic.AddUint32(&index.Bell, 1)
+		wake(&index.Bell)
+	}
+	return nil
 }
 
 func (s *session) receiveStream(r *remote, slot int) error {
+	return r.session.Recv(func(_ uint8, b []byte) error { return s.takeStream(slot, b) }, frameStream)
+}
+
+// takeStream writes what the leader's supervisor says into the ring that the follower reads.
+func (s *session) takeStream(slot int, b []byte) error {
 	page, index := s.arena.streamPage(), s.arena.indexPage(slot)
 	ring := s.arena.stream.mem[abi.Page:]
 	size := uint64(len(ring))
-	return r.session.Recv(func(_ uint8, b []byte) error {
-		if len(b) <= offsetBytes || len(b)%8 != 0 {
-			return fmt.Errorf("%d bytes of a stream", len(b))
-		}
-		head, data := page.Head, b[offsetBytes:]
-		if at := binary.LittleEndian.Uint64(b); at != head {
-			return fmt.Errorf("bytes of a stream from %d on, where %d is the next", at, head)
-		}
-		if tail := atomic.LoadUint64(&index.Tail); tail > head || head-tail+uint64(len(data)) > size {
-			return fmt.Errorf("%d bytes of a stream of which only %d fit", len(data), size-min(head-tail, size))
-		}
-		n := copy(ring[head%size:], data)
-		copy(ring, data[n:])
-		atomic.StoreUint64(&page.Head, head+uint64(len(data)))
-		if atomic.LoadUint32(&index.Waits) != 0 {
-			atomic.AddUint32(&page.Bell, 1)
-			wake(&page.Bell)
-		}
-		return nil
-	}, frameStream)
+	if len(b) <= offsetBytes || len(b)%8 != 0 {
+		return fmt.Errorf("%d bytes of a stream", len(b))
+	}
+	head, data := page.Head, b[offsetBytes:]
+	if at := binary.LittleEndian.Uint64(b); at != head {
+		return fmt.Errorf("bytes of a stream from %d on, where %d is the next", at, head)
+	}
+	if tail := atomic.LoadUint64(&index.Tail); tail > head || head-tail+uint64(len(data)) > size {
+		return fmt.Errorf("%d bytes of a stream that do not fit behind %d of %d", len(data), head-tail, size)
+	}
+	n := copy(ring[head%size:], data)
+	copy(ring, data[n:])
+	atomic.StoreUint64(&page.Head, head+uint64(len(data)))
+	if atomic.LoadUint32(&index.Waits) != 0 {
+		atomic.AddUint32(&page.Bell, 1)
+		wake(&page.Bell)
+	}
+	return nil
 }
 
 func (s *session) sendIndex(r *remote, slot int) error {

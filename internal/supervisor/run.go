@@ -101,6 +101,8 @@ func (s *session) run(ctx context.Context, bring func(context.Context) error) (c
 		return ExitDivergence, err
 	}
 	s.tell("started", 0, fmt.Sprintf("%s runs as %d variants, policy %s", s.program, len(s.group.Variants), s.group.Policy))
+	s.board.last = time.Time{} // what runs is to be seen at once
+	s.publish(time.Now())
 	s.loop(ctx)
 	if s.ending != nil {
 		text = s.ending.cause.text

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -96,7 +97,8 @@ func TestGroupThatRuns(t *testing.T) {
 		{"audit-unasked", 2, nil, 70, "does not audit", report.GaveUp, report.GroupEnded},
 		{"stop-twice", 2, nil, 70, "second time", report.GaveUp, report.GroupEnded},
 	} {
-		t.Run(c.scenario, func(t *testing.T) {
+		t.Run(fmt.Sprint(c.scenario, "-", c.variants), func(t *testing.T) {
+			t.Parallel()
 			code, logs, err := runScenario(t, c.scenario, c.variants, c.set)
 			if code != c.code {
 				t.Errorf("exit code %d, want %d (%v)", code, c.code, err)
@@ -179,6 +181,7 @@ func TestGroupThatCannotStart(t *testing.T) {
 		{"no-program", 127, "cannot go on: no interpreter: no such file"},
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
+			t.Parallel()
 			code, _, err := runScenario(t, c.scenario, 2, nil)
 			if code != c.code || err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("exit code %d, error %v, want %d, %q", code, err, c.code, c.want)

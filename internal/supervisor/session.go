@@ -96,6 +96,7 @@ func (s *session) loop(ctx context.Context) {
 	tick := time.NewTicker(s.samplePeriod())
 	defer tick.Stop()
 	cancelled := ctx.Done()
+	s.peers.replay(s)
 	for !s.over() {
 		select {
 		case e := <-s.events:
@@ -157,11 +158,14 @@ func (s *session) note(e event) {
 			s.end(cause{code: ExitDivergence, variant: v, reason: gaveUp, text: fmt.Sprintf("%s said what is no message: %v: its process may be under attack", v, e.end)})
 		}
 	case e.left:
-		v.exited, v.outcome = true, outcomeSaid(v.stop)
+		v.exited = true
 	case e.status != nil && e.status.Stopped():
 		s.leaderStopped(v, e.status.StopSignal())
 	case e.status != nil && (e.status.Exited() || e.status.Signaled()):
 		v.exited, v.outcome = true, outcomeOf(*e.status)
+	}
+	if v.gone() && !v.child {
+		v.outcome = outcomeSaid(v.stop) // all that it said has been read only now
 	}
 }
 
@@ -213,6 +217,9 @@ func (s *session) judge(v *variant) {
 				text: fmt.Sprintf("%s %s, but %s %s", v, v.outcome, other, other.outcome)})
 			return
 		}
+	}
+	if v.stop == nil {
+		s.unexplained()
 	}
 	s.peers.ended(s, v)
 }

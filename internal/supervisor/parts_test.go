@@ -1,0 +1,346 @@
+package supervisor
+
+import (
+	"encoding/binary"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/monmod/monmod/internal/abi"
+	"github.com/monmod/monmod/internal/config"
+	"github.com/monmod/monmod/internal/control"
+)
+
+func TestBasesAreApart(t *testing.T) {
+	regions := map[string]func(abi.Bases) uint64{
+		"monitor": func(b abi.Bases) uint64 { return b.Monitor }, "program": func(b abi.Bases) uint64 { return b.Program },
+		"interp": func(b abi.Bases) uint64 { return b.Interp }, "stack": func(b abi.Bases) uint64 { return b.Stack },
+		"mmap": func(b abi.Bases) uint64 { return b.Mmap },
+	}
+	for range 200 {
+		var all []abi.Bases
+		for place := range abi.MaxVariants {
+			all = append(all, chooseBases(place))
+		}
+		var addresses []uint64
+		for name, of := range regions {
+			low := map[uint64]bool{}
+			for place, b := range all {
+				at := of(b)
+				if at%abi.Page != 0 || at < 0x1000_0000_0000 || at >= 0x7fff_0000_0000 {
+					t.Fatalf("%s of place %d at %#x", name, place, at)
+				}
+				if low[at>>12&0xf] {
+					t.Fatalf("%s: two places have the same second byte in %#x", name, at)
+				}
+				low[at>>12&0xf] = true
+				addresses = append(addresses, at)
+			}
+		}
+		slices.Sort(addresses)
+		for i := 1; i < len(addresses); i++ {
+			if gap := addresses[i] - addresses[i-1]; gap < 64*gib {
+				t.Fatalf("%#x and %#x are only %d GiB apart", addresses[i-1], addresses[i], gap/gib)
+			}
+		}
+		if b := all[0].Brk; b%abi.Page != 0 || b >= brkGapMax {
+			t.Fatalf("brk gap %#x", b)
+		}
+	}
+}
+
+func TestTableOfDescriptors(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		files     map[int]int
+		inherited []int
+		at        int
+		want      []int
+	}{
+		{"standard", map[int]int{0: 0, 1: 1, 2: 2}, []int{0, 1, 2}, 3, []int{0, 1, 2, 99}},
+		{"seven", map[int]int{0: 0, 2: 2, 3: 3, 7: 7}, []int{0, 2, 3, 7}, 4, []int{0, -1, 2, 3, 99, -1, -1, 7}},
+		{"nothing of ours", map[int]int{0: 50, 1: 50, 2: 50}, []int{0, 1, 2, 5}, 3, []int{50, 50, 50, 99, -1, -1}},
+	} {
+		fds, at := table(c.files, c.inherited, 99)
+		var got []int
+		for _, fd := range fds {
+			got = append(got, int(fd))
+		}
+		for len(got) > len(c.want) && got[len(got)-1] == closed {
+			got = got[:len(got)-1]
+		}
+		if at != c.at || !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v with the socket at %d, want %v, %d", c.name, got, at, c.want, c.at)
+		}
+	}
+}
+
+func TestLatenessCountsRunningTime(t *testing.T) {
+	cmd := exec.Command("sleep", "60")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+	pid, period, now := cmd.Process.Pid, 100*time.Millisecond, time.Now()
+	var l lateness
+	look := func(late bool, mark uint64, after time.Duration) time.Duration {
+		now = now.Add(after)
+		l.see(now, pid, late, [3]uint64{mark}, period)
+		return l.wall
+	}
+	for i, c := range []struct {
+		late bool
+		mark uint64
+		wait time.Duration
+		want time.Duration
+	}{
+		{true, 1, 0, 0}, {true, 1, period, period}, {true, 1, period, 2 * period}, // grows
+		{true, 1, time.Hour, 4 * period},                // this process itself stood still
+		{true, 2, period, 0}, {true, 2, period, period}, // it moved
+		{false, 2, period, 0}, {true, 2, period, 0}, // nobody waits
+	} {
+		if got := look(c.late, c.mark, c.wait); got != c.want {
+			t.Errorf("look %d: %v, want %v", i, got, c.want)
+		}
+	}
+	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+		if st, err := readProcStat(pid); err == nil && st.state == 'T' {
+			break
+		} else if time.Now().After(end) {
+			t.Fatal("the process did not stop")
+		}
+	}
+	if got := look(true, 2, period); got != 0 {
+		t.Errorf("stopped: %v counts", got)
+	}
+}
+
+func TestProcStat(t *testing.T) {
+	line := "77 (a) b (c)) T 1 2 3 34816 5 6 7 8 9 10 150 50 0 0 20"
+	st, err := parseProcStat([]byte(line))
+	if err != nil || st.cpu != 2*time.Second || st.state != 'T' || !st.terminal {
+		t.Errorf("%+v, %v", st, err)
+	}
+	for _, bad := range []string{"", "77 (x) S 1", "77 (x) S 1 2 3 4 5 6 7 8 9 10 x 50 0", "77 (x) S 1 2 3 4 5 6 7 8 9 10 1 -5 0"} {
+		if _, err := parseProcStat([]byte(bad)); err == nil {
+			t.Errorf("%q was taken", bad)
+		}
+	}
+}
+
+func TestMounts(t *testing.T) {
+	got, err := parseMounts([]byte("22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n23 22 0:21 / /proc rw - proc proc rw\n24 22 259:300 / /x rw master:1 propagate_from:2 - overlay o rw\n"))
+	if err != nil || len(got) != 3 || got[unix.Mkdev(8, 1)] != "ext4" || got[unix.Mkdev(0, 21)] != "proc" || got[unix.Mkdev(259, 300)] != "overlay" {
+		t.Errorf("%v, %v", got, err)
+	}
+	for _, bad := range []string{"22 1 8:1", "22 1 8-1 / / rw - ext4 x rw", "22 1 8:x / / rw - ext4 x rw", "22 1 8:1 / / rw -"} {
+		if _, err := parseMounts([]byte(bad + "\n")); err == nil {
+			t.Errorf("%q was taken", bad)
+		}
+	}
+	// What the parser says of this process's root is what the kernel says.
+	own, err := readMounts(os.Getpid())
+	var st unix.Stat_t
+	if err != nil || unix.Stat("/", &st) != nil || own[st.Dev] == "" {
+		t.Errorf("the root's device %#x is not among %v (%v)", st.Dev, own, err)
+	}
+}
+
+func TestRules(t *testing.T) {
+	b, err := encodeRules([]config.Rule{{Call: "write", Check: config.CheckExempt}, {Call: "*", Path: "/etc/**", Data: config.DataOwn}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var first, second abi.Rule
+	rest, err := abi.Decode(b, &first)
+	if err == nil {
+		rest, err = abi.Decode(rest, &second)
+	}
+	if err != nil || first.Check != 1 || first.Bytes != 0 || second.Nr != anyCall || second.Data != 3 || string(rest[:second.Bytes]) != "/etc/**" || len(rest) != 8 {
+		t.Errorf("%+v, %+v, %q, %v", first, second, rest, err)
+	}
+	if _, err := encodeRules([]config.Rule{{Call: "no_such"}}); err == nil {
+		t.Error("a rule for no call was taken")
+	}
+}
+
+// pumped is a session with nothing but an arena, for what pumps write into it.
+func pumped(t *testing.T, m mirrors) *session {
+	t.Helper()
+	a, err := newArena(1, abi.RingMin, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := a.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &session{arena: a}
+}
+
+func TestPumpTakesNothingImpossible(t *testing.T) {
+	le := binary.LittleEndian
+	stream := func(at uint64, n int) []byte { return append(le.AppendUint64(nil, at), make([]byte, n)...) }
+	s := pumped(t, mirrors{stream: true})
+	for _, c := range []struct {
+		name string
+		in   []byte
+		ok   bool
+	}{
+		{"empty", nil, false}, {"no data", stream(0, 0), false}, {"not of 8", stream(0, 12), false}, {"elsewhere", stream(8, 8), false},
+		{"first", stream(0, 64), true}, {"again", stream(0, 64), false}, {"to the brim", stream(64, abi.RingMin-64), true},
+		{"over", stream(abi.RingMin, 8), false},
+	} {
+		if err := s.takeStream(0, c.in); (err == nil) != c.ok {
+			t.Errorf("stream: %s: %v", c.name, err)
+		}
+	}
+	m := mirrors{}
+	m.index[0] = true
+	s = pumped(t, m)
+	index := func(tail, compared, done uint64, verdict, length uint32, form int) []byte {
+		b := le.AppendUint64(le.AppendUint64(le.AppendUint64(nil, tail), compared), done)
+		b = le.AppendUint32(le.AppendUint32(le.AppendUint32(le.AppendUint32(b, 1), verdict), length), 0)
+		return append(le.AppendUint64(b, 5), make([]byte, form)...)
+	}
+	for _, c := range []struct {
+		name string
+		in   []byte
+		ok   bool
+	}{
+		{"empty", nil, false}, {"ahead", index(8, 0, 0, 0, 0, 0), false}, {"first", index(0, 3, 2, 0, 0, 0), true},
+		{"back", index(0, 2, 2, 0, 0, 0), false}, {"unknown verdict", index(0, 3, 2, 7, 0, 0), false},
+		{"verdict longer than said", index(0, 3, 2, 1, 8, 16), false}, {"too long", index(0, 3, 2, 1, abi.VerdictBytes+8, abi.VerdictBytes+8), false},
+		{"verdict", index(0, 3, 2, 1, 16, 16), true},
+	} {
+		if err := s.takeIndex(&remote{}, c.in); (err == nil) != c.ok {
+			t.Errorf("index: %s: %v", c.name, err)
+		}
+	}
+	if p := s.arena.indexPage(0); p.Compared != 3 || p.Done != 2 || p.Verdict != 1 || p.VerdictLen != 16 || p.VerdictSeq != 5 {
+		t.Errorf("index page: compared %d, done %d, verdict %d of %d bytes at %d", p.Compared, p.Done, p.Verdict, p.VerdictLen, p.VerdictSeq)
+	}
+}
+
+func TestWatchdogEndsWhatIsLeft(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		ends bool
+		how  func(w *watchdog) error
+	}{
+		{"supervisor gone", true, func(w *watchdog) error { w.link.close(); return w.cmd.Wait() }},
+		{"supervisor done", false, (*watchdog).dismiss},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var pidfd int
+			cmd := exec.Command("sleep", "60")
+			cmd.SysProcAttr = &syscall.SysProcAttr{PidFD: &pidfd}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			defer closeAll(pidfd)
+			w, err := startWatchdog()
+			if err == nil {
+				err = w.watch(pidfd)
+			}
+			if err == nil {
+				err = c.how(w)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+			p := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
+			n, err := unix.Poll(p, 0) // the watchdog has gone: what it did is done, but for the kernel's last steps
+			for end := time.Now().Add(time.Second); c.ends && n == 0 && time.Now().Before(end); {
+				n, err = unix.Poll(p, 10)
+			}
+			if err != nil || (n == 1) != c.ends {
+				t.Errorf("ended: %v, want %v (%v)", n == 1, c.ends, err)
+			}
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		})
+	}
+}
+
+// The library computes the same path; this one was computed by it.
+func TestHelloSocket(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "g.yaml")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(dir, "other.yaml")
+	if err := os.Symlink(file, link); err != nil {
+		t.Fatal(err)
+	}
+	direct, err := HelloSocket(file, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	through, err := HelloSocket(link, 2)
+	if err != nil || through != direct {
+		t.Errorf("through a link: %s, not %s (%v)", through, direct, err)
+	}
+	other, err := HelloSocket(file, 3)
+	if err != nil || other == direct {
+		t.Errorf("two variants share %s (%v)", other, err)
+	}
+	if name := filepath.Base(direct); filepath.Dir(direct) != control.StateDir() || len(name) != 32+len(".sock") {
+		t.Errorf("path %s", direct)
+	}
+	if _, err := HelloSocket(filepath.Join(dir, "none"), 2); err == nil || !strings.Contains(err.Error(), "no such file") {
+		t.Errorf("no file: %v", err)
+	}
+}
+
+func FuzzState(f *testing.F) {
+	f.Add(fakeState())
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		sections, err := parseState(b)
+		if err != nil {
+			return
+		}
+		again, err := parseState(encodeState(sections))
+		if err != nil || len(again) > len(sections) {
+			t.Fatalf("a state that parses does not when it is passed on: %v", err)
+		}
+		group, err := config.Local(2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		object, err := startObject(sections, []abi.Sections{sections}, nil, group)
+		if err != nil {
+			t.Fatalf("a state that parses cannot be started from: %v", err)
+		}
+		if _, err := abi.ParseSections(object); err != nil {
+			t.Fatalf("a start object that no library could read: %v", err)
+		}
+	})
+}
+
+func FuzzTexts(f *testing.F) {
+	f.Add(append(abi.Append(nil, abi.Fatal{Nr: 3, Error: -2}), "words"...))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if note, text, err := parseFatal(b); err == nil && (note.startCode() == 0 || strings.ContainsAny(text, "\n\x1b\x00")) {
+			t.Fatalf("%d, %q", note.startCode(), text)
+		}
+		if text := printable(b); strings.ContainsAny(text, "\n\x1b\x00\r") || len(text) > 3*maxText {
+			t.Fatalf("%q", text)
+		}
+		_, _ = parseMounts(b)
+		_, _ = parseProcStat(b)
+	})
+}
