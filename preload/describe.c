@@ -206,6 +206,23 @@ static u64 most(const struct mm_call *c)
 	return ~0ul;
 }
 
+/* Two times, of which the seconds mean nothing where the nanoseconds say "now" or "leave it" (utimensat(2)). */
+static void describe_times(struct mm_thread *t, int i, u64 bytes)
+{
+	struct mm_call *c = &t->call;
+	u64 *times = mm_stage(t, bytes);
+
+	if (mm_in(t, times, c->a[i], bytes) != bytes) {
+		mm_item(c, i, MM_ITEM_FAULT, "\0\0\0\0\0\0\0", 8, bytes);
+		return;
+	}
+	for (int k = 0; k < 4; k += 2)
+		if (times[k + 1] == 0x3fffffff || times[k + 1] == 0x3ffffffe) /* UTIME_NOW, UTIME_OMIT */
+			times[k] = 0;
+	c->x[i] = (u64)times;
+	mm_item_digest(t, i, times, bytes);
+}
+
 static void describe_path(struct mm_thread *t, int i)
 {
 	struct mm_call *c = &t->call;
@@ -385,6 +402,8 @@ static void describe_arg(struct mm_thread *t, int i)
 			check_room(t, a, 1);
 		else if (n > most(c))
 			mm_item_value(c, i, n);
+		else if (n && c->nr == MM_NR_utimensat)
+			describe_times(t, i, n);
 		else if (n)
 			c->x[i] = mm_stage_in(t, i, a, MM_MIN(n, MM_MMAP_MAX), 1);
 		break;

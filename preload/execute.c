@@ -4,10 +4,17 @@
 #include "table.gen.h"
 #include <linux/errno.h>
 
-/* The program's call through the gate that a waiting signal turns into EINTR. */
+/* The program's call. One that may sleep goes through the gate that lets a waiting signal go first. */
 s64 mm_app_call(struct mm_thread *t)
 {
-	return mm_app_gate(&t->kick, t->call.row->native, t->call.x);
+	const u64 *x = t->call.x;
+	s64 ret;
+
+	if (!(t->call.row->flags & MM_F_BLOCKS))
+		return mm_gate(t->call.row->native, x[0], x[1], x[2], x[3], x[4], x[5]);
+	while ((ret = mm_app_gate(&t->kick, t->call.row->native, x)) == MM_NOT_MADE && !mm_signals_waiting(t))
+		t->kick = 0; /* what came is blocked by now */
+	return ret;
 }
 
 s64 mm_execute(struct mm_thread *t)

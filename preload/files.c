@@ -109,13 +109,21 @@ static int class_of(const struct mm_proc *p, u64 dev)
 
 void mm_describe_open(struct mm_thread *t)
 {
-	struct mm_call *c = &t->call;
-	u32 flags = (u32)c->a[2];
+	t->call.who = MM_BY_LEADER;
+}
 
-	c->who = MM_BY_LEADER;
-	/* writing to one's own memory by this door would reach the monitor too */
-	if (mm_is_proc_self(t, c->path, "mem") && (flags & 3) != 0)
-		mm_refuse(c, -EACCES);
+/* Is this a /proc/PID/mem, by whatever name it was opened? Writing there would reach the monitor. */
+static int is_memory(s64 fd)
+{
+	u64 fs[15] = {0};
+	char link[MM_FD_LINK], path[256];
+	s64 r;
+
+	if (mm_sys2(__NR_fstatfs, fd, fs) < 0 || fs[0] != 0x9fa0 /* PROC_SUPER_MAGIC */)
+		return 0;
+	mm_fd_link(link, fd);
+	r = mm_sys4(__NR_readlinkat, MM_AT_FDCWD, link, path, sizeof(path));
+	return r < 4 || !memcmp(path + r - 4, "/mem", 4); /* unreadable: rather not */
 }
 
 /* /proc/self/maps without the monitor's lines, in a memory object of its own. Each variant has its own, never compared. */
@@ -186,6 +194,10 @@ s64 mm_execute_open(struct mm_thread *t)
 	fd = mm_app_call(t);
 	if (fd < 0 || mm_sys2(__NR_fstat, fd, &st) < 0)
 		return fd;
+	if ((c->x[2] & O_ACCMODE) != O_RDONLY && S_ISREG(st.mode) && is_memory(fd)) {
+		mm_sys1(__NR_close, fd);
+		return -EACCES;
+	}
 	c->dev = st.dev;
 	c->ino = st.ino;
 	if (S_ISDIR(st.mode))

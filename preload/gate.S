@@ -6,8 +6,9 @@
  *   mm_app_gate  the program's call, made on its behalf
  *   mm_return    rt_sigreturn, where the kernel's frame for our handlers ends
  *
- * mm_app_gate tests for a waiting signal before it enters the kernel. A signal between test and `syscall` would be slept
- * over, so the handler (signals.c) moves a thread found between mm_app_test and mm_app_syscall to mm_app_eintr.
+ * mm_app_gate, for calls that may sleep, tests for a waiting signal before it enters the kernel. A signal between test and
+ * `syscall` would be slept over, so the handler (signals.c) moves a thread found between mm_app_test and mm_app_syscall to
+ * mm_app_eintr: the call was not made, and is made after the program's handler, as if the signal had come just before it.
  */
 	.section .gates,"ax",@progbits
 	.globl mm_gate, mm_app_gate, mm_app_test, mm_app_syscall, mm_app_eintr, mm_return
@@ -45,7 +46,7 @@ mm_app_syscall:
 	pop %rbx
 	ret
 mm_app_eintr:
-	mov $-4, %rax /* -EINTR */
+	mov $-512, %rax /* MM_NOT_MADE */
 	pop %rbx
 	ret
 

@@ -217,15 +217,12 @@ void mm_boot_load(struct mm_boot *b)
 	struct image program = {0}, interp = {0};
 	struct mm_proc *p = b->proc;
 	char real[4096];
-	char link[32] = "/proc/self/fd/";
+	char link[MM_FD_LINK];
 	s64 n;
 
 	map_image(b, b->fds[0], b->path, b->start.bases.program, &program);
 	/* what /proc/self/exe would show; without /proc the path as found */
-	u32 fd = (u32)b->fds[0];
-	u32 digits = fd >= 1000 ? 4 : fd >= 100 ? 3 : fd >= 10 ? 2 : 1;
-	for (u32 i = digits; i--; fd /= 10)
-		link[14 + i] = '0' + fd % 10;
+	mm_fd_link(link, b->fds[0]);
 	n = mm_sys4(__NR_readlinkat, MM_AT_FDCWD, link, real, sizeof(real) - 1);
 	if (n > 0)
 		memcpy(p->program, real, n);

@@ -194,16 +194,11 @@ static s64 receive(struct mm_thread *t)
 /* `-shm` files of sqlite are the leader's to share; followers get memory of their own that follows the same calls. */
 static int may_share(struct mm_thread *t, u64 fd)
 {
-	char link[32] = "/proc/self/fd/", path[512];
+	char link[MM_FD_LINK], path[512];
 	u8 check, data;
-	u32 n = 14, digits = 1;
 	s64 r;
 
-	for (u64 x = fd; x >= 10; x /= 10)
-		digits++;
-	for (u32 i = digits; i--; fd /= 10)
-		link[n + i] = '0' + fd % 10;
-	link[n + digits] = 0;
+	mm_fd_link(link, fd);
 	r = mm_sys4(__NR_readlinkat, MM_AT_FDCWD, link, path, sizeof(path) - 1);
 	if (r <= 0)
 		return 0;
@@ -246,15 +241,11 @@ static s64 open_same(struct mm_thread *t)
 {
 	struct mm_proc *p = t->proc;
 	struct mm_fd *fd = mm_fd(p, (u32)t->call.a[4]);
-	char link[32] = "/proc/self/fd/";
-	u64 st[18], n = (u32)t->call.a[4];
-	u32 digits = 1;
+	char link[MM_FD_LINK];
+	u64 st[18];
 	s64 own;
 
-	for (u64 x = n; x >= 10; x /= 10)
-		digits++;
-	for (u32 i = digits; i--; n /= 10)
-		link[14 + i] = '0' + n % 10;
+	mm_fd_link(link, (u32)t->call.a[4]);
 	own = mm_sys4(__NR_openat, MM_AT_FDCWD, link, O_RDONLY | O_CLOEXEC, 0);
 	if (own < 0)
 		return own;

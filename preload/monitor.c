@@ -43,6 +43,24 @@ static void before(struct mm_thread *t)
 		mm_stop(t, 0, (int)(c->a[0] & 0xff));
 		mm_sys1(__NR_exit_group, c->a[0]);
 	}
+	if (mm_kills_itself(t))
+		mm_die_by(t, 9);
+}
+
+static void __attribute__((noreturn)) unknown_call(struct mm_thread *t)
+{
+	static const char begin[] = "the program made call number ", end[] = " of x86_64, which monmod does not know";
+	char text[sizeof(begin) + 8 + sizeof(end)];
+	u32 n = sizeof(begin) - 1, nr = (u32)t->regs.ax;
+
+	memcpy(text, begin, n);
+	for (u32 unit = 1000, seen = 0; unit; unit /= 10)
+		if (nr / unit % 10 || seen || unit == 1) {
+			text[n++] = '0' + nr / unit % 10;
+			seen = 1;
+		}
+	memcpy(text + n, end, sizeof(end));
+	mm_give_up(t, 0, text);
 }
 
 static void lead(struct mm_thread *t)
@@ -67,6 +85,11 @@ static void lead(struct mm_thread *t)
 	if (c->row->flags & MM_F_BLOCKS)
 		mm_flush(t);
 	ret = mm_execute(t);
+	if (ret == MM_NOT_MADE) {
+		mm_publish_result(t, -EINTR, MM_RF_SIGNALS | MM_RF_AGAIN);
+		mm_deliver(t, MM_AT_ENTER);
+		return;
+	}
 	mm_collect(t, ret);
 	if (mm_signals_waiting(t)) {
 		flags = MM_RF_SIGNALS;
@@ -121,12 +144,18 @@ static void follow(struct mm_thread *t)
 	} else {
 		ret = mm_take_result(t, &flags);
 	}
-	mm_effect(t, ret);
+	if (!(flags & MM_RF_AGAIN))
+		mm_effect(t, ret);
 	mm_mark_done(t, t->seq);
 	t->regs.ax = ret;
 	if (flags & MM_RF_SIGNALS) {
 		struct mm_rec rec;
 		const struct mm_rec *at = mm_next(t, &rec);
+
+		if (flags & MM_RF_AGAIN) {
+			mm_take_signals(t, at, MM_AT_ENTER);
+			return;
+		}
 
 		mm_take_signals(t, at, flags & MM_RF_RESTART ? MM_INTERRUPTED : MM_RETURNED);
 	}
@@ -141,7 +170,7 @@ void mm_monitor(struct mm_thread *t)
 	t->proc->counters.calls++;
 	if (!c->row) {
 		if ((u32)t->regs.ax < MM_NATIVE_COUNT)
-			mm_give_up(t, 0, "the program made a call that monmod does not know");
+			unknown_call(t);
 		t->regs.ax = -ENOSYS; /* newer than the table: programs fall back */
 		return;
 	}

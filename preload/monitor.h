@@ -14,6 +14,7 @@ void mm_return(void);
 void mm_leave_to(u64 ip, u64 sp) __attribute__((noreturn));
 u64 mm_copy(void *to, const void *from, u64 bytes);
 long mm_app_gate(volatile u32 *kick, long nr, const u64 args[6]);
+#define MM_NOT_MADE (-512) /* of mm_app_gate: a signal is to be taken first */
 extern const char mm_copy_insn[], mm_copy_done[];
 extern const char mm_app_test[], mm_app_syscall[], mm_app_eintr[];
 extern const char mm_image_start[], mm_image_end[], mm_gates_start[], mm_gates_end[];
@@ -127,6 +128,7 @@ void mm_describe_signal(struct mm_thread *t);
 s64 mm_kill_call(struct mm_thread *t);
 u64 mm_clean_mask(u64 mask);
 int mm_fatal_by_default(int signo);
+int mm_kills_itself(const struct mm_thread *t);
 void mm_die_by(struct mm_thread *t, int signo) __attribute__((noreturn));
 
 /* talk.c: messages to the supervisor, and the end */

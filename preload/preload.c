@@ -113,15 +113,9 @@ __attribute__((visibility("hidden"))) void mm_preload_main(void)
 		say("MONMOD_CONFIG names a file that cannot be opened; give the group file's path");
 		mm_sys1(__NR_exit_group, 78);
 	}
-	char link[32] = "/proc/self/fd/";
-	u32 d = 14;
+	char link[MM_FD_LINK];
 
-	if (fd >= 100)
-		link[d++] = '0' + fd / 100 % 10;
-	if (fd >= 10)
-		link[d++] = '0' + fd / 10 % 10;
-	link[d++] = '0' + fd % 10;
-	link[d] = 0;
+	mm_fd_link(link, fd);
 	n = mm_sys4(__NR_readlinkat, MM_AT_FDCWD, link, config, sizeof(config) - 1);
 	config[n > 0 ? n : 0] = 0;
 	mm_sys1(__NR_close, fd);

@@ -94,6 +94,15 @@ static long install_ours(int signo, u64 flags)
 	return install(signo, (u64)mm_handler, SA_SIGINFO_ | SA_ONSTACK_ | SA_NODEFER_ | flags);
 }
 
+/*
+ * A deadly signal without a handler is ours too, so that all variants end by it at the same call. The first process of a PID
+ * namespace is left to the kernel, which spares it.
+ */
+static int ends_program(const struct mm_proc *p, int signo)
+{
+	return !p->pid1 && mm_fatal_by_default(signo) && !(BIT(signo) & BIT(SIGKILL_));
+}
+
 void mm_signals_install(struct mm_thread *t)
 {
 	for (int s = 1; s <= 64; s++) {
@@ -103,6 +112,8 @@ void mm_signals_install(struct mm_thread *t)
 			install_ours(s, 0);
 		else if (!mm_is_leader(t->proc) && s < 32 && !(bit & (IGNORED_BY_DEFAULT | STOPS | BIT(SIGKILL_))))
 			install_ours(s, 0); /* to pass it on to the leader */
+		else if (mm_is_leader(t->proc) && t->proc->action[s - 1].handler == 0 && ends_program(t->proc, s))
+			install_ours(s, 0);
 	}
 }
 
@@ -291,7 +302,7 @@ s64 mm_sigaction_call(struct mm_thread *t)
 		act.mask &= ~(BIT(SIGKILL_) | BIT(19));
 		*mine = act;
 		if (mm_is_leader(t->proc) && !(BIT(signo) & OURS)) {
-			if (act.handler > 1)
+			if (act.handler > 1 || (act.handler == 0 && ends_program(t->proc, signo)))
 				install_ours(signo, act.flags & (SA_NOCLDSTOP_ | SA_NOCLDWAIT_));
 			else
 				install(signo, act.handler, act.flags & (SA_NOCLDSTOP_ | SA_NOCLDWAIT_));
@@ -407,10 +418,22 @@ void mm_sigreturn_call(struct mm_thread *t)
 	update_kick(t);
 }
 
-/*
- * kill and its like. A signal that ends the sender is taken by every variant; others are the leader's to send. Sent to itself,
- * it is waiting when the call returns and reaches everyone at this very call.
- */
+/* Nothing comes back from this: every variant does it for itself. */
+int mm_kills_itself(const struct mm_thread *t)
+{
+	const struct mm_call *c = &t->call;
+
+	switch (c->nr) {
+	case MM_NR_kill:
+	case MM_NR_tkill:
+		return (u32)c->a[0] == t->proc->virtual_pid && (u32)c->a[1] == SIGKILL_ && !t->proc->pid1;
+	case MM_NR_tgkill:
+		return (u32)c->a[0] == t->proc->virtual_pid && (u32)c->a[2] == SIGKILL_ && !t->proc->pid1;
+	}
+	return 0;
+}
+
+/* kill and its like: the leader sends. What it sends itself is waiting when the call returns and reaches everyone there. */
 s64 mm_kill_call(struct mm_thread *t)
 {
 	struct mm_call *c = &t->call;
@@ -437,6 +460,8 @@ static void note(struct mm_thread *t, int signo, const u8 *info, struct context 
 		mm_send(t->proc, MM_MSG_SIGNAL, &m, sizeof(m), NULL, 0, NULL, 0);
 		return;
 	}
+	int first = !t->pending;
+
 	memcpy(t->info[signo - 1], info, 128);
 	__atomic_fetch_or(&t->pending, BIT(signo), __ATOMIC_ACQ_REL);
 	if (inside && (t->mask & BIT(signo)))
@@ -444,7 +469,7 @@ static void note(struct mm_thread *t, int signo, const u8 *info, struct context 
 	t->kick = 1;
 	if (inside && uc->ip >= (u64)mm_app_test && uc->ip <= (u64)mm_app_syscall)
 		uc->ip = (u64)mm_app_eintr;
-	if (!inside && t->proc->alarm_timer) {
+	if (!inside && first && t->proc->alarm_timer) {
 		/* a program that computes and makes no call gets it where it stands, in 100 ms */
 		u64 when[4] = {0, 0, 0, 100000000};
 
@@ -517,6 +542,7 @@ void mm_on_signal(int signo, u8 *info, u8 *frame, struct mm_thread *t)
 	load(&t->regs, uc);
 	t->frame = frame;
 	if (signo == 31 && code == SYS_USER_DISPATCH_) {
+		t->call.row = NULL;
 		if (*(u32 *)(info + 28) != 0xc000003eu) /* AUDIT_ARCH_X86_64: anything else is int 0x80 */
 			mm_give_up(t, -ENOSYS, "the program made a 32-bit system call (int 0x80); only 64-bit calls are monitored");
 		mm_monitor(t);

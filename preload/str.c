@@ -51,3 +51,16 @@ size_t strlen(const char *s)
 		n++;
 	return n;
 }
+
+void mm_fd_link(char to[MM_FD_LINK], u64 fd)
+{
+	static const char folder[] = "/proc/self/fd/";
+	u32 n = sizeof(folder) - 1, digits = 1;
+
+	memcpy(to, folder, n);
+	for (u64 x = fd; x >= 10; x /= 10)
+		digits++;
+	for (u32 i = digits; i--; fd /= 10)
+		to[n + i] = '0' + fd % 10;
+	to[n + digits] = 0;
+}
