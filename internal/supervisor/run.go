@@ -80,6 +80,8 @@ func Run(ctx context.Context, opts RunOptions) (code int, err error) {
 
 // run takes a session from nothing to the end. bring makes its variants come to the control sockets.
 func (s *session) run(ctx context.Context, bring func(context.Context) error) (code int, err error) {
+	text := "the program ended"
+	defer func() { err = errors.Join(err, s.close(code, text)) }() // also where nothing began: others may wait for the loop
 	if s.peers != nil && s.group.FS == config.FSShared {
 		return ExitConfig, failf(ExitConfig, "group %s says fs: shared, but its variants have supervisors of their own, which share no files in this version: write fs: own, or run all variants with `monmod run --variants`", s.group.Name)
 	}
@@ -89,8 +91,6 @@ func (s *session) run(ctx context.Context, bring func(context.Context) error) (c
 		return ExitConfig, err
 	}
 	defer func() { err = errors.Join(err, s.board.close()) }()
-	text := "the program ended"
-	defer func() { err = errors.Join(err, s.close(code, text)) }()
 	if err := s.start(ctx, bring); err != nil {
 		text = err.Error()
 		s.tell("not_started", 0, text)
