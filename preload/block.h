@@ -154,7 +154,7 @@ struct mm_proc;
 struct mm_thread {
 	struct mm_regs regs;
 	u32 kick; /* a signal waits: blocking calls answer EINTR (the gate tests it) */
-	u32 pad;
+	u32 alarmed; /* the timer for signals without a rendezvous runs */
 	u64 pending; /* bit n-1: signal n arrived and was not handed to the program yet */
 	u64 forced;  /* of these, the ones that a call with a mask of its own let through */
 	u64 mask;    /* the program's signal mask */

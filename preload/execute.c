@@ -12,8 +12,12 @@ s64 mm_app_call(struct mm_thread *t)
 
 	if (!(t->call.row->flags & MM_F_BLOCKS))
 		return mm_gate(t->call.row->native, x[0], x[1], x[2], x[3], x[4], x[5]);
-	while ((ret = mm_app_gate(&t->kick, t->call.row->native, x)) == MM_NOT_MADE && !mm_signals_waiting(t))
-		t->kick = 0; /* what came is blocked by now */
+	do {
+		ret = mm_app_gate(&t->kick, t->call.row->native, x);
+		if (ret != MM_NOT_MADE && ret != -EINTR)
+			break;
+		mm_update_kick(t); /* what came may be blocked by now, or have been a kick */
+	} while (!mm_signals_waiting(t) && ret == MM_NOT_MADE);
 	return ret;
 }
 

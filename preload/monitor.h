@@ -111,6 +111,7 @@ u64 mm_code_place(const struct mm_proc *p, u64 ip);
 void mm_on_signal(int signo, u8 *info, u8 *frame, struct mm_thread *t);
 void mm_signals_install(struct mm_thread *t);
 int mm_signals_waiting(struct mm_thread *t);
+void mm_update_kick(struct mm_thread *t);
 /* Where the program goes on after a handler. */
 enum mm_resume {
 	MM_RETURNED,        /* behind the call */

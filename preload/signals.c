@@ -135,7 +135,7 @@ int mm_signals_waiting(struct mm_thread *t)
 	return (t->pending & (t->forced | ~t->mask)) != 0;
 }
 
-static void update_kick(struct mm_thread *t)
+void mm_update_kick(struct mm_thread *t)
 {
 	t->kick = mm_signals_waiting(t);
 }
@@ -204,6 +204,18 @@ static void take(struct mm_thread *t, int signo, const u8 *info, enum mm_resume 
 	enter_handler(t, signo, info);
 }
 
+/* A program that computes and makes no call gets its signal where it stands, this long after. */
+#define ALARM_NS 100000000
+
+static void set_alarm(struct mm_thread *t, u64 ns)
+{
+	u64 when[4] = {0, 0, 0, ns};
+
+	if (t->proc->alarm_timer)
+		mm_sys4(__NR_timer_settime, t->proc->alarm_timer - 1, 0, when, 0);
+	t->alarmed = ns != 0;
+}
+
 /*
  * The leader hands every waiting signal to the program, here and in every follower, lowest number first. Frames are stacked as
  * the kernel stacks them, so the last handler runs first.
@@ -212,6 +224,8 @@ void mm_deliver(struct mm_thread *t, enum mm_resume resume)
 {
 	int more;
 
+	if (t->alarmed)
+		set_alarm(t, 0); /* or its kick would interrupt a call to come */
 	do {
 		u64 ready = t->pending & (t->forced | ~t->mask);
 		int signo = __builtin_ctzl(ready) + 1;
@@ -237,7 +251,7 @@ void mm_deliver(struct mm_thread *t, enum mm_resume resume)
 		take(t, signo, info, resume);
 		resume = MM_RETURNED;
 	} while (more);
-	update_kick(t);
+	mm_update_kick(t);
 }
 
 /* A follower takes the signals that the leader's records name. */
@@ -309,7 +323,7 @@ s64 mm_sigaction_call(struct mm_thread *t)
 		}
 		if (act.handler == 1 || (act.handler == 0 && !mm_fatal_by_default(signo))) {
 			t->pending &= ~BIT(signo);
-			update_kick(t);
+			mm_update_kick(t);
 		}
 	}
 	if (c->a[2] && mm_out(t, c->a[2], &old, sizeof(old)) != sizeof(old))
@@ -344,7 +358,7 @@ s64 mm_sigprocmask_call(struct mm_thread *t)
 	}
 	if (c->a[2] && mm_out(t, c->a[2], &old, 8) != 8)
 		return -EFAULT;
-	update_kick(t);
+	mm_update_kick(t);
 	/* a signal that the new mask lets through is to arrive before this call returns, as natively */
 	if (mm_is_leader(t->proc)) {
 		u64 mask = real_mask(t);
@@ -415,7 +429,7 @@ void mm_sigreturn_call(struct mm_thread *t)
 		}
 		mm_unstage(t);
 	}
-	update_kick(t);
+	mm_update_kick(t);
 }
 
 /* Nothing comes back from this: every variant does it for itself. */
@@ -460,8 +474,6 @@ static void note(struct mm_thread *t, int signo, const u8 *info, struct context 
 		mm_send(t->proc, MM_MSG_SIGNAL, &m, sizeof(m), NULL, 0, NULL, 0);
 		return;
 	}
-	int first = !t->pending;
-
 	memcpy(t->info[signo - 1], info, 128);
 	__atomic_fetch_or(&t->pending, BIT(signo), __ATOMIC_ACQ_REL);
 	if (inside && (t->mask & BIT(signo)))
@@ -469,12 +481,8 @@ static void note(struct mm_thread *t, int signo, const u8 *info, struct context 
 	t->kick = 1;
 	if (inside && uc->ip >= (u64)mm_app_test && uc->ip <= (u64)mm_app_syscall)
 		uc->ip = (u64)mm_app_eintr;
-	if (!inside && first && t->proc->alarm_timer) {
-		/* a program that computes and makes no call gets it where it stands, in 100 ms */
-		u64 when[4] = {0, 0, 0, 100000000};
-
-		mm_sys4(__NR_timer_settime, t->proc->alarm_timer - 1, 0, when, 0);
-	}
+	if (!t->alarmed)
+		set_alarm(t, ALARM_NS); /* also here: the call under way may have looked for signals already */
 }
 
 /*
@@ -488,8 +496,12 @@ static void kicked(struct mm_thread *t, struct context *uc, int inside)
 	mm_check_end(t);
 	if (p->pid1)
 		mm_check_tether(t);
-	if (inside)
+	t->alarmed = 0;
+	if (inside) {
+		if (mm_is_leader(p) && mm_signals_waiting(t))
+			set_alarm(t, ALARM_NS);
 		return;
+	}
 	load(&t->regs, uc);
 	t->frame = (u8 *)uc;
 	if (mm_is_leader(p)) {

@@ -146,12 +146,12 @@ static const struct ioctl_row {
     {0x5414, 8, 0, 0, 0},      /* TIOCSWINSZ */
     {0x541b, 0, 4, 0, 0},      /* FIONREAD */
     {0x5421, 4, 0, 0, 0},      /* FIONBIO */
-    {0x5422, 0, 0, 1, 0},      /* TIOCNOTTY */
+    {0x5422, 0, 0, 0, 0},      /* TIOCNOTTY */
     {0x5429, 0, 4, 0, 0},      /* TIOCGSID */
     {0x80045430, 0, 4, 0, 0},  /* TIOCGPTN */
     {0x40045431, 4, 0, 0, 0},  /* TIOCSPTLCK */
-    {0x5450, 0, 0, 1, 1},      /* FIONCLEX */
-    {0x5451, 0, 0, 1, 1},      /* FIOCLEX */
+    {0x5450, 0, 0, 0, 1},      /* FIONCLEX */
+    {0x5451, 0, 0, 0, 1},      /* FIOCLEX */
     {0x5452, 4, 0, 0, 0},      /* FIOASYNC */
     {0x80086601, 0, 8, 0, 0},  /* FS_IOC_GETFLAGS: the kernel writes an int, older ones a long */
     {0x40086602, 8, 0, 0, 0},  /* FS_IOC_SETFLAGS */

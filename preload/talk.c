@@ -2,6 +2,7 @@
 /* Messages to the supervisor, and the ways in which a variant ends. */
 #include "monitor.h"
 #include <linux/errno.h>
+#include <linux/time_types.h>
 
 struct header {
 	u64 name;
@@ -104,8 +105,16 @@ void mm_give_up(struct mm_thread *t, s64 error, const char *text)
 	    .exit_code = MM_EXIT_DIVERGED, .nr = t->call.row ? t->call.nr : 0xffffffffu, .error = (s32)error};
 
 	mm_send(t->proc, MM_MSG_FATAL, &fatal, sizeof(fatal), text, strlen(text), NULL, 0);
-	if (!t->leaving++)
-		trace(t);
+	if (t->leaving++)
+		mm_sys1(__NR_exit_group, MM_EXIT_DIVERGED);
+	trace(t);
+	/* the supervisor looks at this process for its report, then ends the group; it is not waited for in vain */
+	for (int i = 0; i < 40; i++) {
+		struct __kernel_timespec nap = {0, 25000000};
+
+		mm_check_end(t);
+		mm_sys2(__NR_nanosleep, &nap, 0);
+	}
 	for (;;)
 		mm_sys1(__NR_exit_group, MM_EXIT_DIVERGED);
 }

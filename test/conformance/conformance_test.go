@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"flag"
+	"github.com/monmod/monmod/internal/syscalls"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -168,7 +169,11 @@ func TestEnds(t *testing.T) {
 				if got.status == 0 || got.status == 139 {
 					t.Errorf("exit status %d, want one that says that the monitor ended it", got.status)
 				}
-				if named := c.calls[0]; named != "none" && !strings.Contains(got.stderr, named) {
+				named := c.calls[0]
+				if _, listed := syscalls.ByName(named); !listed && named != "none" {
+					named = "call number " // the library has no names, and the table none for this one
+				}
+				if named != "none" && !strings.Contains(got.stderr, named) {
 					t.Errorf("the message does not name %s:\n%s", named, tail(got.stderr))
 				} else if !strings.Contains(got.stderr, "monmod") {
 					t.Errorf("there is no message:\n%s", tail(got.stderr))
