@@ -137,6 +137,7 @@ struct mm_call {
 	} peer;               /* follower: the leader's */
 	char path[4096 + 8];  /* first path argument, as copied */
 	char path2[4096 + 8]; /* second */
+	char shown[4096 + 8]; /* the one being described, as it is compared */
 	u8 small[512];        /* nested structures */
 };
 
@@ -153,7 +154,7 @@ struct mm_proc;
 /* A thread's block. What every call touches comes first. */
 struct mm_thread {
 	struct mm_regs regs;
-	u32 kick; /* a signal waits: blocking calls answer EINTR (the gate tests it) */
+	u32 kick;    /* a signal waits: blocking calls answer EINTR (the gate tests it) */
 	u32 alarmed; /* the timer for signals without a rendezvous runs */
 	u64 pending; /* bit n-1: signal n arrived and was not handed to the program yet */
 	u64 forced;  /* of these, the ones that a call with a mask of its own let through */
@@ -179,6 +180,14 @@ struct mm_range {
 };
 
 #define MM_EXEC_MAPS 256u
+#define MM_NAMES 64u
+
+/* A temporary file that the program calls by another name than the leader (names.c). */
+struct mm_name {
+	u32 bytes; /* of the path; 0: unused */
+	char leaders[8];
+	char own[244];
+};
 
 /* What a process knows. Written at the start, and by descriptor, memory and signal calls. */
 struct mm_proc {
@@ -220,6 +229,10 @@ struct mm_proc {
 	u64 rules_bytes;
 	const struct mm_mount *mounts;
 	u64 mounts_count;
+	struct mm_name names[MM_NAMES];
+	u32 names_next;
+	u32 draws;
+	u64 draw_seq;
 	char program[4096]; /* what /proc/self/exe is to show */
 };
 

@@ -241,8 +241,9 @@ static void describe_path(struct mm_thread *t, int i)
 		return;
 	}
 	c->x[i] = (u64)copy;
+	mm_name_shown(t, copy, n, c->shown);
 	if (!c->exempt)
-		mm_item_digest(t, i, copy, n);
+		mm_item_digest(t, i, c->shown, n);
 }
 
 static void describe_address(struct mm_thread *t, int i, u64 bytes)
@@ -515,6 +516,7 @@ void mm_describe(struct mm_thread *t)
 	c->out.rec.form = 0;
 	c->dev = c->ino = 0;
 	c->path[0] = c->path2[0] = 0;
+	memset(c->digest, 0, sizeof(c->digest));
 	memcpy(c->x, c->a, sizeof(c->x));
 	exempt_by_policy(t);
 	decide(t);

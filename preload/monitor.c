@@ -96,6 +96,7 @@ static void lead(struct mm_thread *t)
 		if (ret == -EINTR && (c->row->flags & MM_F_RESTARTS))
 			flags |= MM_RF_RESTART;
 	}
+	mm_name_send(t);
 	mm_publish_result(t, ret, flags);
 	mm_effect(t, ret);
 	t->regs.ax = ret;
@@ -144,8 +145,10 @@ static void follow(struct mm_thread *t)
 	} else {
 		ret = mm_take_result(t, &flags);
 	}
-	if (!(flags & MM_RF_AGAIN))
+	if (!(flags & MM_RF_AGAIN)) {
+		mm_name_take(t, ret);
 		mm_effect(t, ret);
+	}
 	mm_mark_done(t, t->seq);
 	t->regs.ax = ret;
 	if (flags & MM_RF_SIGNALS) {

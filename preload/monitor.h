@@ -99,6 +99,13 @@ s64 mm_follow_open(struct mm_thread *t, s64 ret);
 int mm_is_proc_self(struct mm_thread *t, const char *path, const char *name);
 int mm_rule(const struct mm_proc *p, u16 nr, const char *path, u8 *check, u8 *data);
 
+/* names.c: temporary files */
+void mm_name_shown(struct mm_thread *t, char *path, u64 n, char *shown);
+int mm_name_draws(const struct mm_call *c);
+s64 mm_name_draw(struct mm_thread *t);
+void mm_name_send(struct mm_thread *t);
+void mm_name_take(struct mm_thread *t, s64 ret);
+
 /* memory.c: the address space */
 int mm_memory_local(struct mm_thread *t);
 s64 mm_local(struct mm_thread *t);

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Names of temporary files. mkstemp(3) and mkdtemp(3) of glibc draw six characters from the clock and the address of a
+ * variable, so variants with different stacks ask for different names. Where a call looks like theirs (O_CREAT|O_EXCL and
+ * mode 0600, or a directory of mode 0700, with six letters or digits at the end), these six are left out of the comparison; the
+ * leader sends its own with the result, and a follower says the leader's name from then on, whenever the program says its own.
+ */
+#include "monitor.h"
+#include "siphash.h"
+#include "table.gen.h"
+#include <linux/errno.h>
+
+#define SUFFIX 6u
+#define CREATE_NEW 0300u /* O_CREAT | O_EXCL */
+
+static int drawn(const char *path, u64 n)
+{
+	if (n <= SUFFIX)
+		return 0;
+	for (const char *s = path + n - SUFFIX; *s; s++)
+		if (!((*s >= '0' && *s <= '9') || (*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z')))
+			return 0;
+	return 1;
+}
+
+/*
+ * The same functions ask for eight random bytes when what they drew would be unfair, which with one name in twenty happens in
+ * one variant alone. So this call is not in the stream: its bytes come from the session's key and the place in the stream, the
+ * same in every variant that asks there.
+ */
+int mm_name_draws(const struct mm_call *c)
+{
+	return c->a[1] == 8 && (u32)c->a[2] == 1 /* GRND_NONBLOCK */;
+}
+
+s64 mm_name_draw(struct mm_thread *t)
+{
+	struct mm_proc *p = t->proc;
+	struct mm_sip sip;
+	u64 place[2] = {t->seq, 0};
+	u8 out[16];
+
+	place[1] = p->draw_seq == t->seq ? ++p->draws : (p->draws = 0);
+	p->draw_seq = t->seq;
+	mm_sip_init(&sip, p->key);
+	mm_sip_add(&sip, "getrandom", 9);
+	mm_sip_add(&sip, place, sizeof(place));
+	mm_sip_end(&sip, out);
+	return mm_out(t, t->call.a[0], out, 8) == 8 ? 8 : -EFAULT;
+}
+
+/* Does this call make a file or directory of a drawn name? */
+static int makes_temporary(const struct mm_call *c, const char *path, u64 n)
+{
+	switch (c->nr) {
+	case MM_NR_openat:
+		return (c->a[2] & CREATE_NEW) == CREATE_NEW && (u32)c->a[3] == 0600 && drawn(path, n);
+	case MM_NR_mkdirat:
+		return (u32)c->a[2] == 0700 && drawn(path, n);
+	}
+	return 0;
+}
+
+/* The path as it is compared, in `shown` (4096 bytes). Where files are shared it is also the one that is carried out. */
+void mm_name_shown(struct mm_thread *t, char *path, u64 n, char *shown)
+{
+	struct mm_proc *p = t->proc;
+
+	memcpy(shown, path, n + 1);
+	for (u32 i = 0; i < MM_NAMES; i++) {
+		const struct mm_name *name = &p->names[i];
+
+		if (!name->bytes || name->bytes > n || memcmp(path, name->own, name->bytes) ||
+		    (path[name->bytes] && path[name->bytes] != '/'))
+			continue;
+		memcpy(shown + name->bytes - SUFFIX, name->leaders, SUFFIX);
+		if (p->flags & MM_START_FS_SHARED)
+			memcpy(path, shown, n + 1);
+		break;
+	}
+	if (makes_temporary(&t->call, path, n))
+		memset(shown + n - SUFFIX, 'X', SUFFIX);
+}
+
+/* After the call: the leader sends what it drew, a follower remembers it beside its own. */
+void mm_name_send(struct mm_thread *t)
+{
+	struct mm_call *c = &t->call;
+	u64 n = strlen(c->path);
+
+	if (makes_temporary(c, c->path, n))
+		memcpy(c->digest, c->path + n - SUFFIX, SUFFIX);
+}
+
+void mm_name_take(struct mm_thread *t, s64 ret)
+{
+	struct mm_proc *p = t->proc;
+	struct mm_call *c = &t->call;
+	u64 n = strlen(c->path);
+	struct mm_name *name = &p->names[p->names_next % MM_NAMES];
+
+	if (ret < 0 || !makes_temporary(c, c->path, n) || n >= sizeof(name->own) ||
+	    !memcmp(c->path + n - SUFFIX, c->digest, SUFFIX))
+		return;
+	p->names_next++;
+	memcpy(name->own, c->path, n);
+	memcpy(name->leaders, c->digest, SUFFIX);
+	name->bytes = n;
+	if (p->flags & MM_START_FS_SHARED)
+		memcpy(c->path + n - SUFFIX, c->digest, SUFFIX);
+}
