@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"sync"
 	"time"
 
@@ -175,10 +176,15 @@ func (s *session) leaderStopped(v *variant, sig unix.Signal) {
 	if !s.follow || !v.leads() || sig != unix.SIGTSTP && sig != unix.SIGTTIN && sig != unix.SIGTTOU {
 		return
 	}
+	// The stop reaches the thread that asks for it a little later, so what goes on behind it waits for the continuation.
+	continued := make(chan os.Signal, 1)
+	signal.Notify(continued, unix.SIGCONT)
+	defer signal.Stop(continued)
 	if err := unix.Kill(os.Getpid(), unix.SIGSTOP); err != nil {
 		s.log.Warnf("stop with the program: %v", err)
 		return
 	}
+	<-continued
 	// Continued. `fg` and `bg` reach the whole job; who continued this process alone means the job too.
 	if st, err := readProcStat(v.pid); err == nil && st.state == 'T' {
 		if err := v.signal(unix.SIGCONT); err != nil {
