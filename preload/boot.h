@@ -49,6 +49,7 @@ void mm_boot_state(struct mm_boot *b);
 u64 mm_boot_auxv(const struct mm_boot *b, u64 key);
 void mm_boot_find(struct mm_boot *b);
 void mm_boot_load(struct mm_boot *b);
+void mm_boot_drop_vdso(struct mm_boot *b);
 u64 mm_boot_stack(struct mm_boot *b);
 
 #endif

@@ -253,6 +253,25 @@ void mm_boot_load(struct mm_boot *b)
 	p->brk_start = p->brk_now = program.end + MM_UP(b->start.bases.brk, MM_PAGE);
 }
 
+/* The vDSO's code goes away: not naming it keeps honest programs from it, not others. */
+void mm_boot_drop_vdso(struct mm_boot *b)
+{
+	u64 at = mm_boot_auxv(b, 33 /* AT_SYSINFO_EHDR */), end = 0;
+	const Elf64_Ehdr *eh = (const Elf64_Ehdr *)at;
+	const Elf64_Phdr *ph;
+
+	if (!at || at % MM_PAGE)
+		return;
+	ph = (const Elf64_Phdr *)(at + eh->e_phoff);
+	for (u32 i = 0; i < eh->e_phnum; i++)
+		if (ph[i].p_type == PT_LOAD && ph[i].p_vaddr + ph[i].p_memsz > end)
+			end = ph[i].p_vaddr + ph[i].p_memsz;
+	/* section headers stand behind what is loaded, in the same mapping */
+	if (eh->e_shoff + (u64)eh->e_shnum * eh->e_shentsize > end)
+		end = eh->e_shoff + (u64)eh->e_shnum * eh->e_shentsize;
+	mm_sys2(__NR_munmap, at, MM_UP(end, MM_PAGE));
+}
+
 /* The stack */
 
 static u64 push(u64 *sp, const void *bytes, u64 n)
