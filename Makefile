@@ -8,8 +8,19 @@ LIB_C  := $(wildcard preload/*.c)
 LIB_S  := $(wildcard preload/*.S)
 LIB_O  := $(LIB_C:preload/%.c=$(BUILD)/preload/%.o) $(LIB_S:preload/%.S=$(BUILD)/preload/%.o)
 LIB_H  := $(wildcard preload/*.h include/monmod/*.h) preload/libmonmod.lds
+PREFIX ?= /usr/local
+SHELL  := /bin/bash -o pipefail
 
-.PHONY: all build generate clean
+# What scripts/deps fetches goes first; sudo leaves /usr/local/go out.
+export PATH := /usr/local/lib/monmod-go/bin:$(PATH):/usr/local/go/bin
+export GOFLAGS ?= -buildvcs=false
+
+# The control plane runs under the race detector. The others start servers and engines, and one package at a time, because
+# they measure what programs do and not how busy a small machine is.
+RACED  := ./hooks/... ./runtime/... $(filter-out %/dockerd %/ociimage,$(patsubst %,./%,$(wildcard internal/*)))
+SERIAL := ./cmd/... ./examples/... ./test/... ./internal/dockerd ./internal/ociimage
+
+.PHONY: all build generate clean deps test demo bench soak install lint
 all: build
 build: $(BUILD)/libmonmod.so go-build
 
@@ -32,6 +43,35 @@ go-build:
 
 generate:
 	go generate ./internal/abi ./internal/syscalls
+
+deps:
+	scripts/deps
+
+test: deps
+	$(MAKE) build
+	{ go test -json -race -p 2 -timeout 10m $(RACED); a=$$?; go test -json -p 1 -timeout 15m $(SERIAL) && exit $$a; } | go run ./test/count
+
+demo: deps
+	$(MAKE) build
+	go run ./examples/demo --engine $(or $(ENGINE),runc)
+
+bench: build
+	go run ./test/bench -out docs/benchmarks.md
+
+# Hours: every program 50 times in every way, quiet and under load, then every fuzz target for FUZZTIME.
+soak: build
+	MONMOD_SOAK=$(or $(MONMOD_SOAK),50) MONMOD_SOAK_TABLE=docs/compatibility.md go test -timeout 0 -count 1 -run '^TestSoak$$' ./test/programs
+	scripts/fuzz $(or $(FUZZTIME),1m)
+
+install:
+	packaging/install "$(BUILD)" "$(DESTDIR)" "$(PREFIX)"
+
+lint:
+	@test -z "$$(gofmt -l . | tee /dev/stderr)"
+	go vet ./...
+	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+	clang-format --dry-run -Werror preload/*.c preload/*.h include/monmod/*.h
+	shellcheck scripts/* packaging/install .ci/run
 
 clean:
 	rm -rf $(BUILD)
