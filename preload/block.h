@@ -223,7 +223,7 @@ struct mm_proc {
 	u32 alarm_timer;                        /* id + 1 of the timer behind signals that find no rendezvous */
 	struct mm_range exec_map[MM_EXEC_MAPS]; /* executable mappings in the order in which they were made */
 	struct mm_sigaction action[64];
-	struct mm_counters counters;
+	struct mm_counters *counters; /* in our own page of the arena */
 	u8 policy[512];
 	const u8 *rules;
 	u64 rules_bytes;

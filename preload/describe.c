@@ -73,7 +73,7 @@ void mm_item_digest(struct mm_thread *t, int arg, const void *bytes, u64 n)
 	struct mm_sip sip;
 	u8 digest[16];
 
-	t->proc->counters.bytes_compared += n;
+	t->proc->counters->bytes_compared += n;
 	if (n <= MM_INLINE_MAX) {
 		mm_item(&t->call, arg, MM_ITEM_BYTES, bytes, n, n);
 		return;

@@ -79,8 +79,8 @@ void mm_flush(struct mm_thread *t)
 			if (!live(p_, i))                    \
 				break;                       \
 		}                                            \
-		p_->counters.waits += spun_ != 0;            \
-		p_->counters.sleeps += slept_;               \
+		p_->counters->waits += spun_ != 0;           \
+		p_->counters->sleeps += slept_;              \
 	} while (0)
 
 void mm_await_compared(struct mm_thread *t, u64 seq)
@@ -144,8 +144,8 @@ const struct mm_rec *mm_next(struct mm_thread *t, struct mm_rec *copy)
 		store(&p->mine->waits, 0);
 		mm_check_end(t);
 	}
-	p->counters.waits += spun != 0;
-	p->counters.sleeps += slept;
+	p->counters->waits += spun != 0;
+	p->counters->sleeps += slept;
 
 	u64 have = head - t->head;
 	const u8 *at = p->ring + (t->head & (p->ring_size - 1));

@@ -104,4 +104,5 @@ void mm_boot_layout(struct mm_boot *b)
 	for (u32 i = 0; i < MM_MAX_FOLLOWERS; i++)
 		p->index[i] = (struct mm_index *)(base + index_at + i * MM_PAGE);
 	p->mine = p->index[0];
+	p->counters = (struct mm_counters *)(b->start.role == MM_LEADER ? &p->stream->counters : &p->mine->counters);
 }

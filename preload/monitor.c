@@ -78,7 +78,7 @@ static void lead(struct mm_thread *t)
 	prepare(t, MM_REC_CALL);
 	mm_publish_call(t);
 	if (c->exempt)
-		t->proc->counters.exempt++;
+		t->proc->counters->exempt++;
 	else
 		mm_await_compared(t, t->seq);
 	before(t);
@@ -128,7 +128,7 @@ static void follow(struct mm_thread *t)
 		return;
 	before(t);
 	if (c->exempt)
-		t->proc->counters.exempt++;
+		t->proc->counters->exempt++;
 	if (c->who == MM_BY_ALL) {
 		own = mm_execute(t);
 		ret = mm_take_result(t, &flags);
@@ -170,16 +170,16 @@ void mm_monitor(struct mm_thread *t)
 
 	mm_check_end(t);
 	mm_canonical(t);
-	t->proc->counters.calls++;
+	t->proc->counters->calls++;
 	if (!c->row) {
 		if ((u32)t->regs.ax < MM_NATIVE_COUNT)
 			unknown_call(t);
 		t->regs.ax = -ENOSYS; /* newer than the table: programs fall back */
 		return;
 	}
-	t->proc->counters.by_class[c->row->klass]++;
+	t->proc->counters->by_class[c->row->klass]++;
 	if (mm_memory_local(t)) {
-		t->proc->counters.local++;
+		t->proc->counters->local++;
 		t->regs.ax = mm_local(t);
 		return;
 	}
@@ -191,7 +191,7 @@ void mm_monitor(struct mm_thread *t)
 		lead(t);
 	else
 		follow(t);
-	t->proc->counters.compared += !c->exempt;
+	t->proc->counters->compared += !c->exempt;
 	mm_unstage(t);
 }
 

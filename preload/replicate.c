@@ -106,7 +106,7 @@ void mm_publish_result(struct mm_thread *t, s64 ret, int flags)
 			fetch(t, o, 0, at, o->bytes);
 			at += MM_UP(o->bytes, 8);
 		}
-		t->proc->counters.bytes_replicated += o->bytes;
+		t->proc->counters->bytes_replicated += o->bytes;
 	}
 	mm_commit(t, size);
 	for (u32 i = 0; apart && i < c->nout; i++)
@@ -167,7 +167,7 @@ s64 mm_take_result(struct mm_thread *t, int *flags)
 		which[i] = out.arg;
 		totals[i] = out.total;
 		c->outs[out.arg].bytes = out.total;
-		t->proc->counters.bytes_replicated += out.total;
+		t->proc->counters->bytes_replicated += out.total;
 		if (rec.flags & MM_RF_MORE)
 			continue;
 		if (out.bytes != out.total || MM_UP(out.total, 8) > (u64)(end - at))

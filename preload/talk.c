@@ -53,7 +53,7 @@ void mm_case(struct mm_thread *t, struct mm_msg_case *m, u32 reason, u32 records
 
 void mm_stop(struct mm_thread *t, int by_signal, int status)
 {
-	struct mm_msg_stop stop = {.by_signal = by_signal, .status = status, .counters = t->proc->counters};
+	struct mm_msg_stop stop = {.by_signal = by_signal, .status = status, .counters = *t->proc->counters};
 
 	mm_send(t->proc, MM_MSG_STOP, &stop, sizeof(stop), NULL, 0, NULL, 0);
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -105,6 +106,15 @@ type group struct {
 		State    string `json:"state"`
 		Compared uint64 `json:"compared"`
 		Done     uint64 `json:"done"`
+		Counters struct {
+			Calls         uint64            `json:"calls"`
+			Local         uint64            `json:"local"`
+			Compared      uint64            `json:"compared"`
+			BytesCompared uint64            `json:"bytes_compared"`
+			BytesSent     uint64            `json:"bytes_replicated"`
+			Waits         uint64            `json:"waits"`
+			ByClass       map[string]uint64 `json:"by_class"`
+		} `json:"counters"`
 	} `json:"variants"`
 }
 
@@ -152,7 +162,14 @@ func show(groups []group) {
 	for _, g := range groups {
 		tell("group %s, policy %s, back end %s: %d bytes of records from the leader", g.Group, g.Policy, g.Backend, g.Published)
 		for _, v := range g.Variants {
-			tell("variant %d, %s, %s: %d calls compared, %d done", v.ID, v.Role, v.State, v.Compared, v.Done)
+			c := v.Counters
+			tell("variant %d, %s, %s: %d calls, %d of them local, %d cross-checked; %d bytes compared, %d replicated, %d waits",
+				v.ID, v.Role, v.State, c.Calls, c.Local, c.Compared, c.BytesCompared, c.BytesSent, c.Waits)
+			classes := make([]string, 0, len(c.ByClass))
+			for _, name := range slices.Sorted(maps.Keys(c.ByClass)) {
+				classes = append(classes, fmt.Sprintf("%s %d", name, c.ByClass[name]))
+			}
+			tell("  calls by class: %s", strings.Join(classes, ", "))
 		}
 	}
 }

@@ -49,6 +49,19 @@ struct mm_control {
 	uint32_t pad;
 };
 
+/* What a variant has done so far; each counts in its own page, so that looking costs it nothing. */
+struct mm_counters {
+	uint64_t calls;            /* made by the program */
+	uint64_t local;            /* of these, not in the stream */
+	uint64_t compared;         /* … compared with the other variants' */
+	uint64_t exempt;           /* … in the stream, but exempt by the policy */
+	uint64_t bytes_compared;   /* of arguments */
+	uint64_t bytes_replicated; /* of output */
+	uint64_t waits;            /* times that it waited for another variant */
+	uint64_t sleeps;           /* of these, by going to sleep */
+	uint64_t by_class[8];      /* calls by enum mm_class */
+};
+
 /*
  * Head of a stream; its ring starts one page further. A bell is a futex word: who waits stores its `waits` flag, looks again,
  * and sleeps while the bell is unchanged; who publishes looks at the other's `waits`, then rings its own bell.
@@ -63,6 +76,7 @@ struct mm_stream {
 	uint32_t pad1[13];
 	uint32_t waits; /* the producer sleeps on the bells of the index pages */
 	uint32_t pad2[15];
+	struct mm_counters counters;
 };
 
 /* Verdict: what a follower says when its own call is not the leader's. */
@@ -90,6 +104,7 @@ struct mm_index {
 	uint32_t verdict_len;
 	uint64_t verdict_seq;
 	uint8_t verdict_form[MM_VERDICT_BYTES]; /* the follower's own record, a struct mm_rec with its form */
+	struct mm_counters counters;
 };
 
 _Static_assert(sizeof(struct mm_control) == 32, "control page");

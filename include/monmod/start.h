@@ -168,11 +168,6 @@ enum mm_reason {
 	MM_WHY_STREAM = 8, /* the stream makes no sense */
 };
 
-struct mm_counters {
-	uint64_t calls, local, compared, exempt, bytes_compared, bytes_replicated, waits, sleeps;
-	uint64_t by_class[8];
-};
-
 struct mm_msg_stop {
 	uint32_t by_signal; /* 0: exit status in `status` */
 	uint32_t status;

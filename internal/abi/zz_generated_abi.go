@@ -11,6 +11,17 @@ type Control struct {
 	Epoch    uint32
 	Pad      uint32
 }
+type Counters struct {
+	Calls           uint64
+	Local           uint64
+	Compared        uint64
+	Exempt          uint64
+	BytesCompared   uint64
+	BytesReplicated uint64
+	Waits           uint64
+	Sleeps          uint64
+	ByClass         [8]uint64
+}
 type Stream struct {
 	Magic    uint64
 	Version  uint32
@@ -21,6 +32,7 @@ type Stream struct {
 	Pad1     [13]uint32
 	Waits    uint32
 	Pad2     [15]uint32
+	Counters Counters
 }
 type Index struct {
 	Magic       uint64
@@ -36,6 +48,7 @@ type Index struct {
 	VerdictLen  uint32
 	VerdictSeq  uint64
 	VerdictForm [2048]uint8
+	Counters    Counters
 }
 type Rec struct {
 	Size   uint32
@@ -142,17 +155,6 @@ type Case struct {
 	Frames  uint32
 	Regs    [18]uint64
 	Frame   [32]uint64
-}
-type Counters struct {
-	Calls           uint64
-	Local           uint64
-	Compared        uint64
-	Exempt          uint64
-	BytesCompared   uint64
-	BytesReplicated uint64
-	Waits           uint64
-	Sleeps          uint64
-	ByClass         [8]uint64
 }
 type Stop struct {
 	BySignal uint32

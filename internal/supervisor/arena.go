@@ -152,6 +152,14 @@ func (a *arena) indexPage(slot int) *abi.Index {
 func (a *arena) head() uint64 { return atomic.LoadUint64(&a.streamPage().Head) }
 func (a *arena) setRunning()  { atomic.StoreUint32(&a.controlPage().State, abi.StateRunning) }
 
+// counters are the variant's own, in the page that it writes.
+func (a *arena) counters(v *variant) *abi.Counters {
+	if v.leads() {
+		return &a.streamPage().Counters
+	}
+	return &a.indexPage(v.slot).Counters
+}
+
 // setEnding tells every variant that looks to leave with code.
 func (a *arena) setEnding(code int) {
 	p := a.controlPage()

@@ -12,7 +12,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/monmod/monmod/internal/abi"
 	"github.com/monmod/monmod/internal/control"
 )
 
@@ -34,14 +33,14 @@ type Status struct {
 
 // VariantStatus is one variant of Status.
 type VariantStatus struct {
-	ID       int           `json:"id"`
-	Role     string        `json:"role"`
-	PID      int           `json:"pid,omitempty"` // 0: on another host
-	State    string        `json:"state"`         // starting, running, stopped, dropped, elsewhere, or how it ended
-	Compared uint64        `json:"compared"`      // follower: number of the newest call found equal
-	Done     uint64        `json:"done"`          // follower: number of the newest call carried out
-	Behind   uint64        `json:"behind_bytes"`  // follower: published and not yet taken
-	Counters *abi.Counters `json:"counters,omitempty"`
+	ID       int     `json:"id"`
+	Role     string  `json:"role"`
+	PID      int     `json:"pid,omitempty"` // 0: on another host
+	State    string  `json:"state"`         // starting, running, stopped, dropped, elsewhere, or how it ended
+	Compared uint64  `json:"compared"`      // follower: number of the newest call found equal
+	Done     uint64  `json:"done"`          // follower: number of the newest call carried out
+	Behind   uint64  `json:"behind_bytes"`  // follower: published and not yet taken
+	Counters *Counts `json:"counters,omitempty"`
 }
 
 const (
@@ -207,8 +206,8 @@ func (s *session) variantStatus(v *variant) VariantStatus {
 			st.State = "stopped"
 		}
 	}
-	if v.stop != nil {
-		st.Counters = &v.stop.Counters
+	if s.arena != nil {
+		st.Counters = countsOf(s.arena.counters(v))
 	}
 	if !v.leads() && s.arena != nil {
 		p := s.arena.progress(v.slot)

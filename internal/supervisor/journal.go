@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/monmod/monmod/internal/abi"
 	"github.com/monmod/monmod/internal/report"
 )
 
@@ -22,9 +21,9 @@ const maxEventFile = 16 << 20
 // Entry is one line of an event file.
 type Entry struct {
 	report.Event
-	Group      string        `json:"group"`
-	Supervisor int           `json:"supervisor"` // its process: one run of the group
-	Counters   *abi.Counters `json:"counters,omitempty"`
+	Group      string  `json:"group"`
+	Supervisor int     `json:"supervisor"` // its process: one run of the group
+	Counters   *Counts `json:"counters,omitempty"`
 }
 
 // journal keeps the events of a session. A journal that cannot be written says so once and goes on in memory: monitoring does
@@ -97,7 +96,7 @@ func (s *session) tell(kind string, variant int, text string) {
 	s.enter(kind, variant, text, nil)
 }
 
-func (s *session) enter(kind string, variant int, text string, counters *abi.Counters) {
+func (s *session) enter(kind string, variant int, text string, counters *Counts) {
 	e := report.Event{Time: time.Now(), Kind: kind, Variant: variant, Text: text}
 	s.journal.add(Entry{Event: e, Group: s.group.Name, Supervisor: os.Getpid(), Counters: counters})
 }

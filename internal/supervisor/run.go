@@ -176,9 +176,9 @@ func (s *session) mirrors() mirrors {
 // finish writes what is known at the end and gives the exit code.
 func (s *session) finish() (int, error) {
 	for _, v := range s.variants {
-		var counters *abi.Counters
+		var counters *Counts
 		if v.stop != nil {
-			counters = &v.stop.Counters
+			counters = countsOf(&v.stop.Counters)
 		}
 		s.enter("ended", v.id, v.outcome.String(), counters)
 	}
