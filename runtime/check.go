@@ -71,6 +71,15 @@ func checkSpec(b *Bundle) error {
 	return checkSeccomp(s.Linux.Seccomp)
 }
 
+// CheckBundle says why a container of the bundle dir could not be monitored, before anything is asked for or made.
+func CheckBundle(dir string) error {
+	b, err := ReadBundle(dir, defaultConfig)
+	if err != nil {
+		return fmt.Errorf("look at the bundle %s: %w", dir, err)
+	}
+	return checkSpec(b)
+}
+
 func checkNamespaces(l *specs.Linux) error {
 	for _, n := range l.Namespaces {
 		if n.Type == specs.UserNamespace {

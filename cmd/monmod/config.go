@@ -11,29 +11,6 @@ import (
 	"github.com/monmod/monmod/internal/supervisor"
 )
 
-func newCheck() *cobra.Command {
-	return &cobra.Command{
-		Use:   "check FILE",
-		Short: "Check a group file and show what it means",
-		Args:  usageArgs(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			g, err := config.Load(args[0])
-			if err != nil {
-				return err
-			}
-			out := cmd.OutOrStdout()
-			for _, s := range g.Meaning() {
-				fmt.Fprintf(out, "%-16s %s\n", s.Key, s.Value)
-			}
-			fmt.Fprintf(out, "%-16s %s\n%-16s %s\n%-16s %x\n", "keys", g.Keys, "logs", g.Logs, "digest", g.Digest())
-			for _, note := range g.Notes {
-				fmt.Fprintln(out, "note:", note)
-			}
-			return nil
-		},
-	}
-}
-
 func newKeygen() *cobra.Command {
 	var file, dir string
 	cmd := &cobra.Command{

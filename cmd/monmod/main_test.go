@@ -22,6 +22,11 @@ func TestExitCodes(t *testing.T) {
 	good := file("good.yaml", "leader: 1\nvariants: [{id: 1}, {id: 2}]\n")
 	wrong := file("wrong.yaml", "leader: 9\nvariants: [{id: 1}, {id: 2}]\n")
 	far := file("far.yaml", "leader: 1\nvariants: [{id: 1, address: 127.0.0.1, port: 7}, {id: 2, address: 127.0.0.1, port: 8}]\n")
+	bundle := filepath.Join(dir, "bundle")
+	if err := os.MkdirAll(filepath.Join(bundle, "rootfs"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	file("bundle/config.json", `{"process": {"args": ["/no/such/program"]}, "root": {"path": "rootfs"}}`)
 	for _, c := range []struct {
 		args string
 		code int
@@ -47,6 +52,10 @@ func TestExitCodes(t *testing.T) {
 		{"run --variants 2 -- " + dir, 126, ""},
 		{"supervise", supervisor.ExitUsage, ""},
 		{"check", supervisor.ExitUsage, ""},
+		{"check --bundle " + bundle, failed, "certainly not"},
+		{"check --bundle " + bundle + " " + good, supervisor.ExitUsage, ""},
+		{"check --bundle " + dir + "/none", failed, ""},
+		{"check --image " + dir, failed, ""},
 		{"check " + wrong, supervisor.ExitConfig, ""},
 		{"check " + good, 0, "policy           full"},
 		{"keygen", supervisor.ExitUsage, ""},
