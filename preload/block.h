@@ -180,6 +180,10 @@ struct mm_range {
 };
 
 #define MM_EXEC_MAPS 256u
+
+/* struct mm_call.extra of mmap: what a file mapping is of. */
+enum mm_map { MM_MAP_OWN, MM_MAP_LEADERS, MM_MAP_SHARED /* … and writable by others */ };
+
 #define MM_NAMES 64u
 
 /* A temporary file that the program calls by another name than the leader (names.c). */
@@ -231,6 +235,7 @@ struct mm_proc {
 	u64 mounts_count;
 	struct mm_name names[MM_NAMES];
 	u32 names_next;
+	u64 map_seq; /* leader: newest call that opened or mapped a file, 0: all followers have done it */
 	u32 draws;
 	u64 draw_seq;
 	char program[4096]; /* what /proc/self/exe is to show */

@@ -26,7 +26,7 @@ struct mm_boot {
 	u32 fd_count;
 	char path[4096]; /* of the program, as found */
 	char arg_of_script[256];
-	const char *script; /* `#!`: the script that becomes an argument */
+	char script[4096]; /* `#!`: the script's path, which becomes an argument */
 };
 
 void mm_boot_fail(const struct mm_boot *b, int exit_code, s64 error, const char *doing, const char *what) __attribute__((noreturn));

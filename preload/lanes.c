@@ -91,6 +91,15 @@ void mm_await_compared(struct mm_thread *t, u64 seq)
 			AWAIT(t, i, load(&x_->compared) >= seq);
 }
 
+/* Until every follower has carried the call out, not only compared it. */
+void mm_await_done(struct mm_thread *t, u64 seq)
+{
+	mm_flush(t);
+	for (u32 i = 0; i < t->proc->followers; i++)
+		if (live(t->proc, i))
+			AWAIT(t, i, load(&x_->done) >= seq);
+}
+
 u8 *mm_reserve(struct mm_thread *t, u32 bytes)
 {
 	struct mm_proc *p = t->proc;
@@ -178,6 +187,7 @@ void mm_mark_compared(struct mm_thread *t, u64 seq)
 void mm_mark_done(struct mm_thread *t, u64 seq)
 {
 	store(&t->proc->mine->done, seq);
+	tell(t->proc);
 }
 
 /* Both: the last forms, for the report. Longer ones are kept in part. */

@@ -114,10 +114,9 @@ void mm_boot_find(struct mm_boot *b)
 		while (end > arg && (end[-1] == ' ' || end[-1] == '\t'))
 			*--end = 0;
 		memcpy(b->arg_of_script, arg, strlen(arg) + 1);
-		b->script = name;
-		/* the script's own path, as found */
+		/* the interpreter is told the script's path as found, which may come from PATH */
+		memcpy(b->script, b->path, strlen(b->path) + 1);
 		static const char none[] = "";
-		memcpy(b->proc->program, b->path, strlen(b->path) + 1);
 		mm_sys1(__NR_close, fd);
 		fd = open_program(b, at[0] ? at : none);
 		if (fd < 0)
@@ -292,13 +291,23 @@ static u64 push_strings(u64 *sp, const char *list, u64 bytes, u64 *at, u64 room)
 	return n;
 }
 
+static u64 count_strings(const char *list, u64 bytes)
+{
+	u64 n = 0;
+
+	for (u64 i = 0; i < bytes; i++)
+		n += !list[i];
+	return n;
+}
+
 u64 mm_boot_stack(struct mm_boot *b)
 {
 	u64 argv_bytes, envp_bytes, n;
 	const char *argv = mm_boot_section(b, MM_SEC_ARGV, &argv_bytes), *envp = mm_boot_section(b, MM_SEC_ENVP, &envp_bytes);
 	const struct mm_process_state *state = mm_boot_section(b, MM_SEC_PROCESS, &n);
-	u64 most = argv_bytes + envp_bytes + 64; /* a string has one byte at least */
-	u64 size = MM_UP(STACK_NOW + argv_bytes + envp_bytes + 8 * most, MM_PAGE);
+	u64 most = count_strings(argv, argv_bytes) + count_strings(envp, envp_bytes) + 4; /* a script adds two */
+	/* strings, the two lists of their addresses while they are gathered, and the same lists where the program looks for them */
+	u64 size = MM_UP(STACK_NOW + argv_bytes + envp_bytes + 4 * most * 8, MM_PAGE);
 	u64 top = b->start.bases.stack, sp, random, platform = 0, name;
 	int prot = PROT_RW | (b->stack_exec ? PROT_EXEC : 0);
 	u64 flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_GROWSDOWN | MAP_STACK | (top ? MAP_FIXED_NOREPLACE : 0);
@@ -314,14 +323,14 @@ u64 mm_boot_stack(struct mm_boot *b)
 	sp = (u64)r + size - 16;
 	name = push(&sp, b->path, strlen(b->path) + 1);
 	envc = push_strings(&sp, envp, envp_bytes, at + most, most);
-	if (b->script) {
+	if (b->script[0]) {
 		u64 first = strlen(argv) + 1;
 
 		argc = 0;
 		at[argc++] = push(&sp, b->path, strlen(b->path) + 1);
 		if (b->arg_of_script[0])
 			at[argc++] = push(&sp, b->arg_of_script, strlen(b->arg_of_script) + 1);
-		at[argc++] = push(&sp, b->script, first);
+		at[argc++] = push(&sp, b->script, strlen(b->script) + 1);
 		argc += push_strings(&sp, argv + first, argv_bytes - first, at + argc, most - argc);
 	} else {
 		argc = push_strings(&sp, argv, argv_bytes, at, most);

@@ -222,7 +222,8 @@ void mm_describe_mmap(struct mm_thread *t)
 		mm_refuse(c, -EBADF);
 	if (!fd || fd->klass == MM_FD_OWN)
 		return;
-	c->extra = 1; /* the leader's file: its description is passed, or the follower opens the same file itself */
+	/* the leader's file: its description is passed, or the follower opens the same file itself */
+	c->extra = (c->a[3] & MAP_SHARED) && (c->a[2] & PROT_WRITE) ? MM_MAP_SHARED : MM_MAP_LEADERS;
 }
 
 static void remember_code(struct mm_proc *p, u64 at, u64 bytes)
@@ -260,6 +261,22 @@ static s64 open_same(struct mm_thread *t)
 	return own;
 }
 
+/* A follower's own memory in place of what the leader shares: a copy of the file as it is now, while the leader waits. */
+static s64 map_copy(struct mm_thread *t, u64 prot, u64 flags, u64 fd)
+{
+	struct mm_call *c = &t->call;
+	s64 at = map(t, c->a[0], c->a[1], PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS, (u64)-1, 0), got = 0;
+
+	for (u64 done = 0; !mm_failed(at) && done < c->a[1]; done += got) {
+		got = mm_sys4(__NR_pread64, fd, at + done, c->a[1] - done, c->a[5] + done);
+		if (got <= 0)
+			break;
+	}
+	if (!mm_failed(at) && (prot & PROT_EXEC))
+		mm_sys3(__NR_mprotect, at, c->a[1], prot);
+	return at;
+}
+
 s64 mm_execute_mmap(struct mm_thread *t)
 {
 	struct mm_call *c = &t->call;
@@ -267,7 +284,7 @@ s64 mm_execute_mmap(struct mm_thread *t)
 	u64 fd = (u64)(s32)c->a[4], flags = c->a[3], prot = c->a[2];
 	s64 got, own = -1;
 
-	if (c->extra && ((flags & MAP_TYPE) & MAP_SHARED) && (prot & PROT_WRITE)) {
+	if (c->extra == MM_MAP_SHARED) {
 		int may = 0;
 
 		/* only the leader can look; a follower learns it from whether a descriptor comes */
@@ -303,7 +320,10 @@ s64 mm_execute_mmap(struct mm_thread *t)
 			flags = (flags & ~(u64)MAP_TYPE) | MAP_PRIVATE;
 		}
 	}
-	got = map(t, c->a[0], c->a[1], prot, flags, fd, c->a[5]);
+	if (own >= 0 && c->extra == MM_MAP_SHARED)
+		got = map_copy(t, prot, flags, fd);
+	else
+		got = map(t, c->a[0], c->a[1], prot, flags, fd, c->a[5]);
 	if (own >= 0)
 		mm_sys1(__NR_close, own);
 	if (!mm_failed(got) && (prot & PROT_EXEC))

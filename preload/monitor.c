@@ -82,6 +82,11 @@ static void lead(struct mm_thread *t)
 	else
 		mm_await_compared(t, t->seq);
 	before(t);
+	if (c->exempt && c->row->effect == MM_WORLD && t->proc->map_seq) {
+		/* a file that followers have yet to open or map must not change before they have */
+		mm_await_done(t, t->proc->map_seq);
+		t->proc->map_seq = 0;
+	}
 	if (c->row->flags & MM_F_BLOCKS)
 		mm_flush(t);
 	ret = mm_execute(t);
@@ -98,6 +103,10 @@ static void lead(struct mm_thread *t)
 	}
 	mm_name_send(t);
 	mm_publish_result(t, ret, flags);
+	if (c->nr == MM_NR_mmap && c->extra == MM_MAP_SHARED)
+		mm_await_done(t, t->seq); /* the program may store there from its next instruction on */
+	if (c->nr == MM_NR_mmap || c->nr == MM_NR_openat)
+		t->proc->map_seq = t->seq;
 	mm_effect(t, ret);
 	t->regs.ax = ret;
 	if (flags)

@@ -71,6 +71,7 @@ u8 *mm_reserve(struct mm_thread *t, u32 bytes);
 void mm_commit(struct mm_thread *t, u32 bytes);
 void mm_flush(struct mm_thread *t);
 void mm_await_compared(struct mm_thread *t, u64 seq);
+void mm_await_done(struct mm_thread *t, u64 seq);
 const struct mm_rec *mm_next(struct mm_thread *t, struct mm_rec *copy);
 void mm_consume(struct mm_thread *t, u32 bytes);
 void mm_mark_compared(struct mm_thread *t, u64 seq);

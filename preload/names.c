@@ -49,16 +49,37 @@ s64 mm_name_draw(struct mm_thread *t)
 	return mm_out(t, t->call.a[0], out, 8) == 8 ? 8 : -EFAULT;
 }
 
-/* Does this call make a file or directory of a drawn name? */
+/* `CuXXXXXX`: what ln and cp of coreutils put in the place of a link that they replace. */
+static int of_coreutils(const char *path, u64 n)
+{
+	return n >= SUFFIX + 2 && !memcmp(path + n - SUFFIX - 2, "Cu", 2) && (n == SUFFIX + 2 || path[n - SUFFIX - 3] == '/');
+}
+
+/*
+ * Does this call make a file, directory or link of a drawn name? Gives the number of the argument that holds it (never the
+ * first one), or 0.
+ */
 static int makes_temporary(const struct mm_call *c, const char *path, u64 n)
 {
+	if (!drawn(path, n))
+		return 0;
 	switch (c->nr) {
 	case MM_NR_openat:
-		return (c->a[2] & CREATE_NEW) == CREATE_NEW && (u32)c->a[3] == 0600 && drawn(path, n);
+		return (c->a[2] & CREATE_NEW) == CREATE_NEW && (u32)c->a[3] == 0600;
 	case MM_NR_mkdirat:
-		return (u32)c->a[2] == 0700 && drawn(path, n);
+		return (u32)c->a[2] == 0700;
+	case MM_NR_symlinkat:
+		return path == c->path2 && of_coreutils(path, n) ? 2 : 0;
+	case MM_NR_linkat:
+		return path == c->path2 && of_coreutils(path, n) ? 3 : 0;
 	}
 	return 0;
+}
+
+/* The path of a call that may be a drawn name: the last one. */
+static char *last_path(struct mm_call *c)
+{
+	return c->paths > 1 ? c->path2 : c->path;
 }
 
 /* The path as it is compared, in `shown` (4096 bytes). Where files are shared it is also the one that is carried out. */
@@ -86,26 +107,34 @@ void mm_name_shown(struct mm_thread *t, char *path, u64 n, char *shown)
 void mm_name_send(struct mm_thread *t)
 {
 	struct mm_call *c = &t->call;
-	u64 n = strlen(c->path);
+	const char *path = last_path(c);
+	u64 n = strlen(path);
 
-	if (makes_temporary(c, c->path, n))
-		memcpy(c->digest, c->path + n - SUFFIX, SUFFIX);
+	if (makes_temporary(c, path, n))
+		memcpy(c->digest, path + n - SUFFIX, SUFFIX);
 }
 
 void mm_name_take(struct mm_thread *t, s64 ret)
 {
 	struct mm_proc *p = t->proc;
 	struct mm_call *c = &t->call;
-	u64 n = strlen(c->path);
+	char *path = last_path(c);
+	u64 n = strlen(path);
 	struct mm_name *name = &p->names[p->names_next % MM_NAMES];
+	int arg = makes_temporary(c, path, n);
 
-	if (ret < 0 || !makes_temporary(c, c->path, n) || n >= sizeof(name->own) ||
-	    !memcmp(c->path + n - SUFFIX, c->digest, SUFFIX))
+	if (ret < 0 || !arg || n >= sizeof(name->own) || !memcmp(path + n - SUFFIX, c->digest, SUFFIX))
 		return;
+	/*
+	 * The string that the program gave is the template of mkstemp(3), which it may print or look at afterwards. On one file
+	 * system it becomes the leader's name; where it cannot be written, or there are copies, the table translates.
+	 */
+	if (p->flags & MM_START_FS_SHARED)
+		mm_out(t, c->a[arg] + n - SUFFIX, c->digest, SUFFIX);
 	p->names_next++;
-	memcpy(name->own, c->path, n);
+	memcpy(name->own, path, n);
 	memcpy(name->leaders, c->digest, SUFFIX);
 	name->bytes = n;
 	if (p->flags & MM_START_FS_SHARED)
-		memcpy(c->path + n - SUFFIX, c->digest, SUFFIX);
+		memcpy(path + n - SUFFIX, c->digest, SUFFIX);
 }

@@ -391,6 +391,8 @@ static void describe_prctl(struct mm_thread *t)
 {
 	struct mm_call *c = &t->call;
 
+	c->out.rec.form = 0; /* which registers mean something depends on the option; the others hold what they held before */
+	mm_item_value(c, 0, (u32)c->a[0]);
 	switch ((u32)c->a[0]) {
 	case 15: { /* PR_SET_NAME */
 		char *name = mm_stage(t, 16);
@@ -428,11 +430,14 @@ static void describe_prctl(struct mm_thread *t)
 		value(t, 1);
 		break;
 	case 7:  /* PR_GET_KEEPCAPS */
+	case 27: /* PR_GET_SECUREBITS */
+		break;
 	case 8:  /* PR_SET_KEEPCAPS */
 	case 23: /* PR_CAPBSET_READ */
 	case 24: /* PR_CAPBSET_DROP */
-	case 27: /* PR_GET_SECUREBITS */
 	case 28: /* PR_SET_SECUREBITS */
+		value(t, 1);
+		break;
 	case 38: /* PR_SET_NO_NEW_PRIVS */
 	case 39: /* PR_GET_NO_NEW_PRIVS */
 	case 47: /* PR_CAP_AMBIENT */

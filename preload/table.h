@@ -48,6 +48,7 @@ struct mm_arg {
 	uint16_t size; /* bytes of one element */
 };
 
+enum mm_effects { MM_NONE, MM_OWN, MM_WORLD };
 enum mm_compare { MM_EXACT, MM_ERRNO, MM_IGNORED };
 
 #define MM_F_BLOCKS 1u
