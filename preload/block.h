@@ -41,10 +41,9 @@ struct mm_regs {
 
 /* Descriptor tables; they are the same in every variant of a group. */
 struct mm_fd {
-	u8 klass;   /* enum mm_fd_class, or MM_FD_PRIVATE */
-	u8 kind;    /* enum mm_fd_kind */
-	u8 differs; /* a rule: the data is each variant's own and not compared */
-	u8 unused;
+	u8 klass; /* enum mm_fd_class, or MM_FD_PRIVATE */
+	u8 kind;  /* enum mm_fd_kind */
+	u16 unused;
 	u32 ofd; /* open description */
 };
 
@@ -54,7 +53,24 @@ struct mm_ofd {
 	u32 refs;     /* descriptors in this process; 0: free */
 	u32 tokens;   /* first epoll registration, + 1 */
 	u64 dev, ino; /* MM_FD_SHARED: which file the leader opened */
+	u32 rules;    /* which rules its path meets */
+	u32 data;     /* enum mm_own_data */
 };
+
+/* What holds for the data of a file that every variant has of its own. */
+enum mm_own_data {
+	MM_OWN_MEMORY,   /* not a file of a file system: the same by its nature */
+	MM_OWN_COMPARED, /* by digest */
+	MM_OWN_DIFFERS,  /* a rule: read by everyone, and not compared */
+	MM_OWN_WHOLLY,   /* a rule: neither reads nor writes nor what the file looks like are compared */
+};
+
+/* What a rule says (include/monmod/start.h). */
+#define MM_CHECK_EXEMPT 1
+#define MM_CHECK_COMPARE 2
+#define MM_DATA_LEADER 1
+#define MM_DATA_DIFFERS 2
+#define MM_DATA_OWN 3
 
 /* One epoll registration; its number and generation are the data that the kernel is given. */
 struct mm_token {
@@ -120,6 +136,8 @@ struct mm_call {
 	u64 a[6];           /* the program's arguments */
 	u64 x[6];           /* what is carried out: pointers lead to copies */
 	u64 dev, ino;       /* of the object opened */
+	u32 rules;          /* that its path, or the path acted on, meets */
+	u32 file;           /* the open description that the call is about, + 1 */
 	u64 staged;         /* bytes used in the staging area */
 	u64 big, big_bytes; /* a mapping for what does not fit there */
 	u32 nout;

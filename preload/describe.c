@@ -8,8 +8,6 @@
 #include "table.gen.h"
 #include <linux/errno.h>
 
-static void exempt_by_policy(struct mm_thread *t);
-
 void mm_canonical(struct mm_thread *t)
 {
 	struct mm_call *c = &t->call;
@@ -490,24 +488,68 @@ static void decide(struct mm_thread *t)
 	}
 }
 
-static void exempt_by_policy(struct mm_thread *t)
+static int exempt_by_policy(struct mm_thread *t)
 {
-	struct mm_call *c = &t->call;
-	u8 policy = t->proc->policy[c->nr];
-	struct mm_fd *fd = NULL;
-
-	if (!policy)
-		return;
-	if (c->row->nargs && (c->row->args[0].kind == MM_A_FD))
-		fd = mm_fd(t->proc, (u32)c->a[0]);
+	const struct mm_call *c = &t->call;
+	const struct mm_fd *fd = c->row->nargs && c->row->args[0].kind == MM_A_FD ? mm_fd(t->proc, (u32)c->a[0]) : NULL;
 	int socket = fd && (fd->kind == MM_KIND_SOCKET || fd->kind == MM_KIND_EPOLL);
 
-	c->exempt = (policy & (socket ? MM_POL_SOCKET : MM_POL_FILE)) != 0;
+	return (t->proc->policy[c->nr] & (socket ? MM_POL_SOCKET : MM_POL_FILE)) != 0;
+}
+
+/* The file that a call is about: which argument names it. */
+static u32 file_of(struct mm_thread *t)
+{
+	const struct mm_call *c = &t->call;
+	struct mm_fd *fd = NULL;
+
+	if (c->nr == MM_NR_mmap)
+		fd = c->a[3] & 0x20 /* MAP_ANONYMOUS */ ? NULL : mm_fd(t->proc, (u32)c->a[4]);
+	else if (c->nr == MM_NR_sendfile) /* what is read */
+		fd = mm_fd(t->proc, (u32)c->a[1]);
+	else if (c->row->nargs && c->row->args[0].kind == MM_A_FD)
+		fd = mm_fd(t->proc, (u32)c->a[0]);
+	return fd ? fd->ofd + 1 : 0;
+}
+
+/* Behind the arguments of a call by path: an empty one means the descriptor itself. */
+static void file_without_path(struct mm_thread *t)
+{
+	struct mm_call *c = &t->call;
+	struct mm_fd *fd;
+
+	if (c->row->klass != MM_C_BYPATH || c->row->args[0].kind != MM_A_DIRFD || c->path[0])
+		return;
+	fd = mm_fd(t->proc, (u32)c->a[0]);
+	c->file = fd ? fd->ofd + 1 : 0;
+}
+
+/* Is the call compared? The first rule that says something decides, else the policy; a file that is wholly own never is. */
+static int exempt(const struct mm_thread *t, int policy)
+{
+	const struct mm_proc *p = t->proc;
+	const struct mm_ofd *file = t->call.file ? &p->ofds[t->call.file - 1] : NULL;
+	int said = p->rules_bytes ? mm_rule_check(p, t->call.nr, file ? file->rules : 0) : 0;
+
+	if (said)
+		return said == MM_CHECK_EXEMPT;
+	return policy || (file && file->data == MM_OWN_WHOLLY && t->call.who == MM_BY_ALL);
+}
+
+/* What a file that is wholly own looks like is each variant's own too. */
+static void own_metadata(struct mm_thread *t)
+{
+	struct mm_call *c = &t->call;
+
+	if (c->file && t->proc->ofds[c->file - 1].data == MM_OWN_WHOLLY &&
+	    (c->nr == MM_NR_fstat || ((c->nr == MM_NR_newfstatat || c->nr == MM_NR_statx) && !c->path[0])))
+		c->who = MM_BY_ALL;
 }
 
 void mm_describe(struct mm_thread *t)
 {
 	struct mm_call *c = &t->call;
+	int policy, by_path;
 
 	c->who = MM_BY_ALL;
 	c->exempt = c->made = c->made_kind = c->refuse = 0;
@@ -515,11 +557,16 @@ void mm_describe(struct mm_thread *t)
 	c->extra = 0;
 	c->out.rec.form = 0;
 	c->dev = c->ino = 0;
+	c->rules = 0;
+	memset(c->digest, 0, sizeof(c->digest));
 	c->path[0] = c->path2[0] = 0;
 	memset(c->digest, 0, sizeof(c->digest));
 	memcpy(c->x, c->a, sizeof(c->x));
-	exempt_by_policy(t);
+	c->file = file_of(t);
 	decide(t);
+	policy = exempt_by_policy(t);
+	by_path = t->proc->rules_bytes && mm_path_decides(t);
+	c->exempt = !by_path && exempt(t, policy);
 	if (c->row->klass == MM_C_ABSENT) {
 		mm_refuse(c, -(s64)c->row->error);
 		return;
@@ -528,6 +575,10 @@ void mm_describe(struct mm_thread *t)
 		describe_arg(t, i);
 	if (c->row->klass == MM_C_SPECIAL)
 		mm_describe_special(t);
+	file_without_path(t);
+	if (by_path)
+		mm_exempt_by_path(t, policy);
+	own_metadata(t);
 	if (c->refuse)
 		c->who = MM_BY_ALL;
 }

@@ -46,6 +46,7 @@ void mm_fd_make(struct mm_thread *t, u64 fd, int klass, int kind)
 	p->fds[fd] = (struct mm_fd){.klass = klass, .kind = kind, .ofd = ofd_new(p)};
 	p->ofds[p->fds[fd].ofd].dev = t->call.dev;
 	p->ofds[p->fds[fd].ofd].ino = t->call.ino;
+	p->ofds[p->fds[fd].ofd].rules = t->call.rules;
 	if (fd >= p->fd_top)
 		p->fd_top = fd + 1;
 }
@@ -277,10 +278,6 @@ void mm_effect(struct mm_thread *t, s64 ret)
 	}
 	if (c->row->flags & MM_F_MAKES && ret >= 0)
 		made_by_leader(t, ret);
-	if (c->row->klass == MM_C_BYPATH && c->made == MM_FD_OWN && !mm_is_leader(p)) {
-		s64 own = mm_app_call(t); /* everyone works on its own files */
-
-		if (own != ret)
-			mm_diverge(t, MM_WHY_RESULT);
-	}
+	if (c->row->klass == MM_C_BYPATH && c->made == MM_FD_OWN && !mm_is_leader(p))
+		mm_repeat_by_path(t, ret);
 }

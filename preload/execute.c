@@ -4,14 +4,23 @@
 #include "table.gen.h"
 #include <linux/errno.h>
 
+/* The program's call, not to be put off: a file's, or one that the leader has made already. */
+s64 mm_repeat(struct mm_thread *t)
+{
+	const u64 *x = t->call.x;
+
+	return mm_gate(t->call.row->native, x[0], x[1], x[2], x[3], x[4], x[5]);
+}
+
 /* The program's call. One that may sleep goes through the gate that lets a waiting signal go first. */
 s64 mm_app_call(struct mm_thread *t)
 {
 	const u64 *x = t->call.x;
 	s64 ret;
 
-	if (!(t->call.row->flags & MM_F_BLOCKS))
-		return mm_gate(t->call.row->native, x[0], x[1], x[2], x[3], x[4], x[5]);
+	/* what everyone does for himself is done to the end by everyone */
+	if (!(t->call.row->flags & MM_F_BLOCKS) || t->call.who == MM_BY_ALL)
+		return mm_repeat(t);
 	do {
 		ret = mm_app_gate(&t->kick, t->call.row->native, x);
 		if (ret != MM_NOT_MADE && ret != -EINTR)
@@ -29,6 +38,8 @@ s64 mm_execute(struct mm_thread *t)
 		return c->error;
 	if (c->row->klass == MM_C_SPECIAL)
 		return mm_execute_special(t);
+	if (c->row->klass == MM_C_BYPATH)
+		mm_place_by_path(t);
 	return mm_app_call(t);
 }
 

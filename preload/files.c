@@ -56,55 +56,46 @@ int mm_is_proc_self(struct mm_thread *t, const char *path, const char *name)
 	return after && !*after;
 }
 
-/* `*` stands for anything within a component, `**` over several. */
-static int matches(const char *pattern, const char *end, const char *path)
+#define OVERLAYFS 0x794c7630ul /* include/uapi/linux/magic.h */
+#define BTRFS 0x9123683eul
+
+/* How the files of a file system are handled, by one of them. */
+static int class_of(const struct mm_proc *p, u64 fd, u64 dev)
 {
-	for (; pattern < end; pattern++, path++) {
-		if (*pattern == '*') {
-			int deep = pattern + 1 < end && pattern[1] == '*';
+	u64 fs[15] = {0};
 
-			pattern += 1 + deep;
-			for (;; path++) {
-				if (matches(pattern, end, path))
-					return 1;
-				if (!*path || (*path == '/' && !deep))
-					return 0;
-			}
-		}
-		if (*pattern != *path)
-			return 0;
-	}
-	return !*path;
-}
-
-/* The first rule for a call and path says what is to be done; 0 where none does. */
-int mm_rule(const struct mm_proc *p, u16 nr, const char *path, u8 *check, u8 *data)
-{
-	const u8 *at = p->rules, *end = at + p->rules_bytes;
-
-	*check = *data = 0;
-	while (at && end - at >= (long)sizeof(struct mm_rule)) {
-		const struct mm_rule *r = (const struct mm_rule *)at;
-		const char *pattern = (const char *)(r + 1);
-
-		at += sizeof(*r) + MM_UP(r->bytes, 8);
-		if (at > end)
-			return 0;
-		if ((r->nr == 0xffff || r->nr == nr) && (!r->bytes || matches(pattern, pattern + r->bytes, path))) {
-			*check = r->check;
-			*data = r->data;
-			return 1;
-		}
-	}
-	return 0;
-}
-
-static int class_of(const struct mm_proc *p, u64 dev)
-{
 	for (u64 i = 0; i < p->mounts_count; i++)
 		if (p->mounts[i].dev == dev)
 			return (int)p->mounts[i].klass;
-	return p->flags & MM_START_FS_SHARED ? MM_FD_SHARED : MM_FD_LEADER;
+	if (p->flags & MM_START_FS_SHARED)
+		return MM_FD_SHARED;
+	/* their files may show devices that no mount has */
+	if (mm_sys2(__NR_fstatfs, fd, fs) == 0 && (fs[0] == OVERLAYFS || fs[0] == BTRFS))
+		return MM_FD_OWN;
+	return MM_FD_LEADER;
+}
+
+/* Files that an engine writes for each container: different on purpose, and the leader's unless a rule says otherwise. */
+static int made_by_engine(const char *name)
+{
+	static const char names[] = "/etc/hosts\0/etc/hostname\0/etc/resolv.conf\0";
+
+	for (const char *at = names; *at; at += strlen(at) + 1)
+		if (strlen(name) == strlen(at) && !memcmp(name, at, strlen(at)))
+			return 1;
+	return 0;
+}
+
+/* Whose an own file is when rules were asked, by the path that it has and the one that the program gave. */
+static int class_by_rule(const struct mm_thread *t, u16 nr, u32 rules, const char *name, const char *given)
+{
+	switch (mm_rule_data(t->proc, nr, rules)) {
+	case 0:
+		return made_by_engine(name) || made_by_engine(given) ? MM_FD_LEADER : MM_FD_OWN;
+	case MM_DATA_LEADER:
+		return MM_FD_LEADER;
+	}
+	return MM_FD_OWN;
 }
 
 void mm_describe_open(struct mm_thread *t)
@@ -178,8 +169,8 @@ s64 mm_execute_open(struct mm_thread *t)
 {
 	struct mm_call *c = &t->call;
 	struct kstat st;
+	char name[MM_NAME];
 	s64 fd;
-	u8 check, data;
 
 	c->made = MM_FD_LEADER;
 	c->made_kind = MM_KIND_OTHER;
@@ -200,15 +191,50 @@ s64 mm_execute_open(struct mm_thread *t)
 	}
 	c->dev = st.dev;
 	c->ino = st.ino;
+	name[0] = 0;
+	if (t->proc->rules_bytes || !(t->proc->flags & MM_START_FS_SHARED))
+		if (!mm_fd_name(fd, name))
+			name[0] = 0;
+	c->rules = mm_rules_of(t->proc, name);
 	if (S_ISDIR(st.mode))
 		c->made_kind = MM_KIND_DIR;
 	if (!S_ISREG(st.mode))
 		return fd;
 	c->made_kind = MM_KIND_FILE;
-	c->made = class_of(t->proc, st.dev);
-	if (c->made == MM_FD_OWN && mm_rule(t->proc, c->nr, c->path, &check, &data) && data == 1)
-		c->made = MM_FD_LEADER;
+	c->made = class_of(t->proc, fd, st.dev);
+	if (c->made == MM_FD_OWN)
+		c->made = class_by_rule(t, c->nr, c->rules, name, c->path);
+	else if (c->made == MM_FD_SHARED && mm_rule_data(t->proc, c->nr, c->rules) == MM_DATA_OWN)
+		c->made = MM_FD_OWN;
 	return fd;
+}
+
+/* What a follower needs of a file that is its own: the same number, a regular file, and none that is no file at all. */
+static s64 open_own(struct mm_thread *t)
+{
+	struct mm_call *c = &t->call;
+	struct kstat st;
+	s64 fd;
+
+	c->x[1] = (u64)c->path;
+	fd = mm_repeat(t);
+	if (fd < 0 || mm_sys2(__NR_fstat, fd, &st) < 0 || !S_ISREG(st.mode) ||
+	    ((c->x[2] & O_ACCMODE) != O_RDONLY && is_memory(fd))) {
+		mm_diverge(t, MM_WHY_DATA);
+		mm_end(t);
+	}
+	return fd;
+}
+
+static int own_data(const struct mm_thread *t)
+{
+	switch (mm_rule_data(t->proc, t->call.nr, t->call.rules)) {
+	case MM_DATA_DIFFERS:
+		return MM_OWN_DIFFERS;
+	case MM_DATA_OWN:
+		return MM_OWN_WHOLLY;
+	}
+	return MM_OWN_COMPARED;
 }
 
 /* After the result is known: the entry of the table, and what a follower has of the file. */
@@ -218,13 +244,12 @@ s64 mm_follow_open(struct mm_thread *t, s64 ret)
 	struct mm_proc *p = t->proc;
 	int cloexec = (c->a[2] & O_CLOEXEC) != 0;
 	s64 got;
-	u8 check, data;
 
 	if (c->made == MM_FD_NONE || c->made > MM_FD_PRIVATE || c->made_kind > MM_KIND_PIPE)
 		mm_diverge(t, MM_WHY_STREAM);
 	mm_fd_make(t, ret, c->made, c->made_kind);
-	if (mm_rule(p, c->nr, c->path, &check, &data) && data == 2)
-		p->fds[ret].differs = 1;
+	if (c->made == MM_FD_OWN)
+		p->ofds[p->fds[ret].ofd].data = own_data(t);
 	if (mm_is_leader(p))
 		return ret;
 	if (mm_is_proc_self(t, c->path, "exe"))
@@ -234,8 +259,7 @@ s64 mm_follow_open(struct mm_thread *t, s64 ret)
 		got = open_maps(t, c->path);
 		break;
 	case MM_FD_OWN:
-		c->x[1] = (u64)c->path;
-		got = mm_app_call(t);
+		got = open_own(t);
 		break;
 	case MM_FD_SHARED:
 		got = mm_hold(t, ret, cloexec, c->path);
@@ -246,4 +270,75 @@ s64 mm_follow_open(struct mm_thread *t, s64 ret)
 	if (got != ret)
 		mm_diverge(t, MM_WHY_TAKEN);
 	return ret;
+}
+
+/* Calls that act on a link itself, not on what it leads to. */
+int mm_follows_links(const struct mm_call *c)
+{
+	switch (c->nr) {
+	case MM_NR_fchmodat:
+	case MM_NR_utime:
+	case MM_NR_utimes:
+	case MM_NR_futimesat:
+	case MM_NR_truncate:
+	case MM_NR_setxattr:
+	case MM_NR_removexattr:
+	case MM_NR_getxattr:
+	case MM_NR_listxattr:
+	case MM_NR_faccessat:
+		return 1;
+	case MM_NR_openat:
+		return !(c->a[2] & O_NOFOLLOW);
+	case MM_NR_fchownat:
+		return !(c->a[4] & AT_SYMLINK_NOFOLLOW);
+	case MM_NR_utimensat:
+	case MM_NR_newfstatat:
+	case MM_NR_faccessat2:
+		return !(c->a[3] & AT_SYMLINK_NOFOLLOW);
+	case MM_NR_statx:
+		return !(c->a[2] & AT_SYMLINK_NOFOLLOW);
+	}
+	return 0;
+}
+
+/*
+ * The leader, before a call that changes something by its name: where all of its paths lie on file systems that every
+ * variant has of its own, everyone makes it. The followers learn it with the result.
+ */
+void mm_place_by_path(struct mm_thread *t)
+{
+	struct mm_call *c = &t->call;
+	struct mm_proc *p = t->proc;
+	char name[MM_NAME];
+	struct kstat st;
+	int which = 0;
+	s64 fd;
+
+	if (!mm_is_leader(p) || c->row->effect == 0 || (p->flags & MM_START_FS_SHARED))
+		return;
+	if (c->file) { /* no path: the descriptor itself */
+		c->made = c->row->args[0].kind == MM_A_DIRFD && p->fds[(u32)c->a[0]].klass == MM_FD_OWN ? MM_FD_OWN : MM_FD_NONE;
+		return;
+	}
+	for (; (fd = mm_path_open(t, which, mm_follows_links(c), name)) >= 0; which++) {
+		u32 rules = mm_rules_of(p, name);
+		int klass = mm_sys2(__NR_fstat, fd, &st) < 0 ? MM_FD_LEADER : class_of(p, fd, st.dev);
+
+		mm_sys1(__NR_close, fd);
+		if (klass != MM_FD_OWN || class_by_rule(t, c->nr, rules, name, which ? c->path2 : c->path) != MM_FD_OWN)
+			return;
+		c->rules |= rules;
+	}
+	c->made = which ? MM_FD_OWN : MM_FD_NONE;
+}
+
+/* A follower does to its own files what the leader did to its. */
+void mm_repeat_by_path(struct mm_thread *t, s64 ret)
+{
+	struct mm_call *c = &t->call;
+	s64 own = mm_repeat(t);
+
+	if (own == ret || mm_rule_data(t->proc, c->nr, c->rules) == MM_DATA_OWN)
+		return;
+	mm_diverge(t, MM_WHY_RESULT);
 }

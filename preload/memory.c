@@ -199,7 +199,6 @@ static s64 receive(struct mm_thread *t)
 static int may_share(struct mm_thread *t, u64 fd)
 {
 	char link[MM_FD_LINK], path[512];
-	u8 check, data;
 	s64 r;
 
 	mm_fd_link(link, fd);
@@ -209,7 +208,7 @@ static int may_share(struct mm_thread *t, u64 fd)
 	path[r] = 0;
 	if (r > 4 && !memcmp(path + r - 4, "-shm", 4))
 		return 1;
-	return mm_rule(t->proc, MM_NR_mmap, path, &check, &data) && data;
+	return mm_rule_data(t->proc, MM_NR_mmap, mm_rules_of(t->proc, path)) != 0;
 }
 
 void mm_describe_mmap(struct mm_thread *t)
@@ -220,6 +219,11 @@ void mm_describe_mmap(struct mm_thread *t)
 	c->who = MM_BY_ALL;
 	if (!(c->a[3] & MAP_ANONYMOUS) && mm_fd_is_own(t->proc, (u32)c->a[4]))
 		mm_refuse(c, -EBADF);
+	if (fd && fd->klass != MM_FD_OWN && !(t->proc->flags & MM_START_FS_SHARED)) {
+		mm_refuse(c, -ENODEV); /* it is on another host: there is nothing to map */
+		if (mm_is_leader(t->proc))
+			mm_event(t->proc, "mmap: a file that only the leader has was answered ENODEV", NULL);
+	}
 	if (!fd || fd->klass == MM_FD_OWN)
 		return;
 	/* the leader's file: its description is passed, or the follower opens the same file itself */

@@ -96,6 +96,7 @@ static void lead(struct mm_thread *t)
 		return;
 	}
 	mm_collect(t, ret);
+	mm_digest_own(t, ret);
 	if (mm_signals_waiting(t)) {
 		flags = MM_RF_SIGNALS;
 		if (ret == -EINTR && (c->row->flags & MM_F_RESTARTS))
@@ -113,8 +114,12 @@ static void lead(struct mm_thread *t)
 		mm_deliver(t, flags & MM_RF_RESTART ? MM_INTERRUPTED : MM_RETURNED);
 }
 
-static int agrees(const struct mm_call *c, s64 own, s64 leaders)
+static int agrees(const struct mm_thread *t, s64 own, s64 leaders)
 {
+	const struct mm_call *c = &t->call;
+
+	if (c->file && t->proc->ofds[c->file - 1].data >= MM_OWN_DIFFERS)
+		return mm_failed(own) == mm_failed(leaders);
 	switch (c->row->result) {
 	case MM_EXACT:
 		return own == leaders;
@@ -122,6 +127,25 @@ static int agrees(const struct mm_call *c, s64 own, s64 leaders)
 		return mm_failed(own) || mm_failed(leaders) ? own == leaders : 1;
 	}
 	return 1;
+}
+
+/* A file that is longer or shorter here has other data: the result says so before a digest does. */
+static int is_data(const struct mm_thread *t)
+{
+	const struct mm_call *c = &t->call;
+
+	if (!c->file || t->proc->ofds[c->file - 1].data != MM_OWN_COMPARED)
+		return 0;
+	switch (c->nr) {
+	case MM_NR_read:
+	case MM_NR_pread64:
+	case MM_NR_readv:
+	case MM_NR_preadv:
+	case MM_NR_preadv2:
+	case MM_NR_lseek:
+		return 1;
+	}
+	return 0;
 }
 
 static void follow(struct mm_thread *t)
@@ -139,17 +163,24 @@ static void follow(struct mm_thread *t)
 	if (c->exempt)
 		t->proc->counters->exempt++;
 	if (c->who == MM_BY_ALL) {
+		u8 digest[16], leaders[16];
+
 		own = mm_execute(t);
+		mm_digest_own(t, own);
+		memcpy(digest, c->digest, sizeof(digest));
 		ret = mm_take_result(t, &flags);
-		if (!agrees(c, own, ret)) {
+		if (!agrees(t, own, ret)) {
 			mm_item_value(c, 6, own);
 			c->peer.rec.form = MM_MIN(c->peer.rec.form, MM_FORM_MAX - 16);
 			*(struct mm_item *)(c->peer.form + c->peer.rec.form) =
 			    (struct mm_item){.arg = 6, .kind = MM_ITEM_VALUE, .bytes = 8, .total = 8};
 			memcpy(c->peer.form + c->peer.rec.form + 8, &ret, 8);
 			c->peer.rec.form += 16;
-			mm_diverge(t, MM_WHY_RESULT);
+			mm_diverge(t, is_data(t) ? MM_WHY_DATA : MM_WHY_RESULT);
 		}
+		memcpy(leaders, c->digest, sizeof(leaders));
+		memcpy(c->digest, digest, sizeof(digest));
+		mm_compare_own(t, leaders);
 		ret = own;
 	} else {
 		ret = mm_take_result(t, &flags);

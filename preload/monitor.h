@@ -56,11 +56,13 @@ void mm_effect_msg(struct mm_thread *t, s64 ret);
 s64 mm_execute(struct mm_thread *t);
 void mm_collect(struct mm_thread *t, s64 ret);
 s64 mm_app_call(struct mm_thread *t);
+s64 mm_repeat(struct mm_thread *t);
 
 /* replicate.c: CALL and RESULT records */
 void mm_publish_call(struct mm_thread *t);
 void mm_publish_result(struct mm_thread *t, s64 ret, int flags);
 s64 mm_take_result(struct mm_thread *t, int *flags);
+void mm_fetch(struct mm_thread *t, const struct mm_outbuf *o, u64 offset, u8 *to, u64 n);
 
 /* compare.c */
 int mm_compare(struct mm_thread *t);
@@ -97,8 +99,24 @@ u64 mm_token_data(const struct mm_proc *p, const struct mm_token *k);
 void mm_describe_open(struct mm_thread *t);
 s64 mm_execute_open(struct mm_thread *t);
 s64 mm_follow_open(struct mm_thread *t, s64 ret);
+void mm_place_by_path(struct mm_thread *t);
+void mm_repeat_by_path(struct mm_thread *t, s64 ret);
+int mm_follows_links(const struct mm_call *c);
 int mm_is_proc_self(struct mm_thread *t, const char *path, const char *name);
-int mm_rule(const struct mm_proc *p, u16 nr, const char *path, u8 *check, u8 *data);
+
+/* rules.c: the group's exceptions by call and path */
+#define MM_NAME 4096
+u32 mm_rules_of(const struct mm_proc *p, const char *path);
+int mm_rule_check(const struct mm_proc *p, u16 nr, u32 met);
+int mm_rule_data(const struct mm_proc *p, u16 nr, u32 met);
+int mm_fd_name(u64 fd, char name[MM_NAME]);
+s64 mm_path_open(struct mm_thread *t, int n, int follow, char name[MM_NAME]);
+int mm_path_decides(struct mm_thread *t);
+void mm_exempt_by_path(struct mm_thread *t, int policy);
+
+/* owndata.c: digests of what every variant reads for itself */
+void mm_digest_own(struct mm_thread *t, s64 ret);
+void mm_compare_own(struct mm_thread *t, const u8 leaders[16]);
 
 /* names.c: temporary files */
 void mm_name_shown(struct mm_thread *t, char *path, u64 n, char *shown);

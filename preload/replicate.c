@@ -42,7 +42,7 @@ static u64 move(struct mm_thread *t, const struct mm_outbuf *o, u64 offset, u8 *
 }
 
 /* Output for the stream. What cannot be read is sent as zeros: never what the ring held before. */
-static void fetch(struct mm_thread *t, const struct mm_outbuf *o, u64 offset, u8 *to, u64 n)
+void mm_fetch(struct mm_thread *t, const struct mm_outbuf *o, u64 offset, u8 *to, u64 n)
 {
 	u64 got = move(t, o, offset, to, n, 1);
 
@@ -76,7 +76,8 @@ void mm_publish_result(struct mm_thread *t, s64 ret, int flags)
 	u64 body = 0;
 	int apart;
 	u8 *at;
-	struct mm_result result = {.ret = ret, .made = c->made, .made_kind = c->made_kind, .dev = c->dev, .ino = c->ino};
+	struct mm_result result = {
+	    .ret = ret, .made = c->made, .made_kind = c->made_kind, .rules = c->rules, .dev = c->dev, .ino = c->ino};
 
 	memcpy(result.digest, c->digest, sizeof(result.digest));
 	if (c->who == MM_BY_ALL) /* everyone has output of its own */
@@ -103,7 +104,7 @@ void mm_publish_result(struct mm_thread *t, s64 ret, int flags)
 		*(struct mm_out *)at = (struct mm_out){.arg = i, .bytes = apart ? 0 : o->bytes, .total = o->bytes};
 		at += sizeof(struct mm_out);
 		if (!apart) {
-			fetch(t, o, 0, at, o->bytes);
+			mm_fetch(t, o, 0, at, o->bytes);
 			at += MM_UP(o->bytes, 8);
 		}
 		t->proc->counters->bytes_replicated += o->bytes;
@@ -114,7 +115,7 @@ void mm_publish_result(struct mm_thread *t, s64 ret, int flags)
 			piece = MM_MIN(c->outs[i].bytes - offset, MM_REC_MAX - sizeof(struct mm_rec));
 			size = sizeof(struct mm_rec) + MM_UP(piece, 8);
 			at = open_record(t, size, MM_REC_DATA, 0);
-			fetch(t, &c->outs[i], offset, at, piece);
+			mm_fetch(t, &c->outs[i], offset, at, piece);
 			mm_commit(t, size);
 			mm_flush(t);
 		}
@@ -180,6 +181,7 @@ s64 mm_take_result(struct mm_thread *t, int *flags)
 	memcpy(c->digest, result.digest, sizeof(c->digest));
 	c->made = result.made;
 	c->made_kind = result.made_kind;
+	c->rules = result.rules;
 	c->dev = result.dev;
 	c->ino = result.ino;
 	mm_consume(t, rec.size);

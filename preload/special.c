@@ -382,8 +382,14 @@ static void effect_transfer(struct mm_thread *t, s64 ret, int in, int offset)
 {
 	struct mm_fd *from = mm_fd(t->proc, (u32)t->call.a[in]);
 
-	if (ret > 0 && !mm_is_leader(t->proc) && t->call.who == MM_BY_LEADER && from && from->klass == MM_FD_OWN &&
-	    !t->call.a[offset])
+	u8 leaders[16];
+
+	if (ret <= 0 || mm_is_leader(t->proc) || t->call.who != MM_BY_LEADER || !from || from->klass != MM_FD_OWN)
+		return;
+	memcpy(leaders, t->call.digest, sizeof(leaders));
+	mm_digest_own(t, ret);
+	mm_compare_own(t, leaders);
+	if (!t->call.a[offset])
 		mm_sys3(__NR_lseek, t->call.a[in], ret, 1);
 }
 

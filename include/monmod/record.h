@@ -72,7 +72,7 @@ struct mm_result {
 	uint8_t made;       /* enum mm_fd_class of the descriptor(s) made by the call, 0: none */
 	uint8_t made_kind;  /* enum mm_fd_kind */
 	uint16_t nout;
-	uint32_t pad;
+	uint32_t rules;    /* which rules its path meets: bit i for the i-th rule that has a path */
 	uint64_t dev, ino; /* of the object opened */
 };
 

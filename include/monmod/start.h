@@ -128,8 +128,10 @@ struct mm_rule {
 	uint16_t nr;    /* canonical number; 0xffff: any */
 	uint8_t check;  /* 0: not said, 1: exempt, 2: compare */
 	uint8_t data;   /* 0: not said, 1: leader, 2: differs, 3: own */
-	uint32_t bytes; /* of the pattern: `*` within a component, `**` over several; 0: any path */
+	uint32_t bytes; /* of the pattern: `*` within a component, `**` as one for any number of them; 0: any path */
 };
+
+#define MM_PATH_RULES 32u /* rules with a pattern in one group */
 
 /* How the files of a mounted file system are handled; unlisted ones: the leader's. */
 struct mm_mount {

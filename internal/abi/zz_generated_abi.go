@@ -74,7 +74,7 @@ type Result struct {
 	Made     uint8
 	MadeKind uint8
 	Nout     uint16
-	Pad      uint32
+	Rules    uint32
 	Dev      uint64
 	Ino      uint64
 }
@@ -198,6 +198,7 @@ const StartFsShared = 0x2
 const StartProgramDiffers = 0x4
 const PolFile = 0x1
 const PolSocket = 0x2
+const PathRules = 0x20
 const Frames = 0x20
 const StateStarting = 0x0
 const StateRunning = 0x1

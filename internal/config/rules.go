@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/monmod/monmod/internal/abi"
 )
 
 // Rule is one exception from the policy. For Check, the first rule that
@@ -24,8 +26,10 @@ var KnownCall = func(name string) bool { return true }
 
 // Bounds of what the monitor has to match on every call.
 const (
-	maxRules = 256
-	maxPath  = 4096
+	maxRules     = 256
+	maxPathRules = abi.PathRules
+	maxWildcards = 8 // in one path
+	maxPath      = 4096
 )
 
 var callName = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,63}$`)
@@ -56,6 +60,7 @@ func setRules(d *decoder, n *node, g *Group) {
 		d.bad(n.line, ErrAbsurd, "join some by a pattern, "+strconv.Itoa(maxRules)+" at most", "the group has %d rules", len(n.items))
 		return
 	}
+	paths := 0
 	for _, item := range n.items {
 		before := len(d.problems)
 		r := Rule{Call: "*"}
@@ -70,10 +75,15 @@ func setRules(d *decoder, n *node, g *Group) {
 			d.bad(item.line, ErrBadRule, "add call: or path:, or choose another policy", "the rule is for everything")
 		case r.Data != "" && r.Path == "":
 			d.bad(item.line, ErrBadRule, "add path: with the files it is for", "data: %s needs a path", r.Data)
+		case r.Path != "" && paths == maxPathRules:
+			d.bad(item.line, ErrAbsurd, "join some by a pattern", "more than %d rules have a path", maxPathRules)
 		case slices.Contains(g.Rules, r):
 			d.bad(item.line, ErrBadRule, "keep one of the two", "the rule stands here again")
 		default:
 			g.Rules = append(g.Rules, r)
+			if r.Path != "" {
+				paths++
+			}
 		}
 	}
 }
@@ -104,6 +114,8 @@ func setPath(d *decoder, n *node, r *Rule) {
 		bad("is not in its shortest form", "write "+path.Clean(p))
 	case slices.ContainsFunc(strings.Split(p, "/"), func(c string) bool { return c != "**" && strings.Contains(c, "**") }):
 		bad("has ** beside other characters", "write ** as a component of its own, as in /srv/**, or * within one")
+	case strings.Count(p, "*")-strings.Count(p, "**") > maxWildcards:
+		bad("has too many wildcards", "write "+strconv.Itoa(maxWildcards)+" at most, or more rules")
 	default:
 		r.Path = p
 	}

@@ -22,7 +22,7 @@ func (s *session) diverged(v *variant, body []byte) error {
 		return fmt.Errorf("DIVERGED: %w", err)
 	}
 	c, _ := report.DecodeCase(decoder{}, body) // what makes no sense in a record does not make the divergence go away
-	why := cause{code: ExitDivergence, variant: v, reason: c.Reason, body: body, text: fmt.Sprintf("%s diverged at call %d", v, c.Seq)}
+	why := cause{code: ExitDivergence, variant: v, reason: c.Reason, subject: subjectOf(v, &c), body: body, text: fmt.Sprintf("%s diverged at call %d", v, c.Seq)}
 	if why.reason == "" {
 		why.reason = report.OtherCall
 	}
@@ -64,7 +64,7 @@ func (s *session) audited(v *variant, body []byte) error {
 	if s.audits == maxAudits {
 		s.tell("audit", 0, fmt.Sprintf("%d differences: no more of them are kept", maxAudits))
 	}
-	s.writeReport(s.newReport(cause{variant: v, reason: c.Reason, body: body}, report.Recorded))
+	s.writeReport(s.newReport(cause{variant: v, reason: c.Reason, subject: subjectOf(v, &c), body: body}, report.Recorded))
 	return nil
 }
 
