@@ -148,9 +148,12 @@ func (c *Call) parts() []string {
 	if !c.isSystemCall() {
 		text := c.Name
 		for _, a := range c.Args {
-			if a.Index == faultPlace {
-				text += " at " + a.Text
-			} else {
+			switch {
+			case a.Index == faultPlace:
+				text += " at " + placeText(a)
+			case a.Index == 0 && c.Kind == KindFault:
+				text += " (" + faultCode(c.Name, a) + ")"
+			default:
 				text += ", " + a.Name + " " + a.Text
 			}
 		}

@@ -41,7 +41,7 @@ func TestDecodeText(t *testing.T) {
 		{gave(t, "read", 1, -9), "read(…) = EBADF"},
 		{gave(t, "read", 1, 12), "read(…) = 12"},
 		{gave(t, "mmap", 1, 0x7f0000000000), "mmap(…) = 0x7f0000000000"},
-		{rec(abi.RecFault, 0, 11, 1, nil, value(6, 0x41414141)), "SIGSEGV at 0x41414141"},
+		{rec(abi.RecFault, 0, 11, 1, nil, value(0, 1), value(6, 3<<40|0x141)), "SIGSEGV (SEGV_MAPERR) at byte 0x141 of executable mapping 3"},
 		{rec(abi.RecSignal, 0, 15, 1, nil), "SIGTERM"},
 		{rec(abi.RecCall, 0, 65535, 1, nil, value(0, 1<<63)), "call#65535(0x8000000000000000)"},
 	} {
