@@ -170,6 +170,9 @@ func (s *Session) Bye(code uint8, text string) error {
 	s.out.mu.Lock()
 	err := s.out.frame(frameBye, 0, len(body), body)
 	s.out.mu.Unlock()
+	if err != nil && s.Err() != nil {
+		return nil // it ended meanwhile, as when both leave at once
+	}
 	if err == nil {
 		closeWrite(s.link.raw)
 		select {
