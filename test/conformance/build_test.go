@@ -48,6 +48,9 @@ func root(t testing.TB) string {
 	return dir
 }
 
+// building has a lock for each path, so that parallel tests do not build the same program at once.
+var building sync.Map
+
 // compiled returns the path of a program built by a toolchain, from build/conformance where its sources have not
 // changed since.
 func compiled(t testing.TB, tc toolchain, name string) string {
@@ -62,6 +65,9 @@ func compiled(t testing.TB, tc toolchain, name string) string {
 		fmt.Fprintf(sum, "%s %d\n%s", file, len(text), text)
 	}
 	path := filepath.Join(root(t), "build", "conformance", tc.name, fmt.Sprintf("%x", sum.Sum(nil)[:8]), name)
+	lock, _ := building.LoadOrStore(path, new(sync.Mutex))
+	lock.(*sync.Mutex).Lock()
+	defer lock.(*sync.Mutex).Unlock()
 	if _, err := os.Stat(path); err == nil {
 		return path
 	}
