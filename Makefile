@@ -48,11 +48,11 @@ deps:
 	scripts/deps
 
 test: deps
-	$(MAKE) build
-	{ go test -json -race -p 2 -timeout 10m $(RACED); a=$$?; go test -json -p 1 -timeout 15m $(SERIAL) && exit $$a; } | go run ./test/count
+	@$(MAKE) -s build
+	@{ go test -json -race -p 2 -timeout 10m $(RACED); a=$$?; go test -json -p 1 -timeout 15m $(SERIAL) && exit $$a; } | go run ./test/count
 
 demo: deps
-	$(MAKE) build
+	@$(MAKE) -s build
 	go run ./examples/demo --engine $(or $(ENGINE),runc)
 
 bench: build

@@ -96,7 +96,7 @@ func (c *counter) take(e event) {
 		case "fail":
 			fmt.Fprint(c.out, strings.Join(c.said[key], ""))
 		case "skip":
-			c.skips = append(c.skips, e.Package+" "+e.Test)
+			c.skips = append(c.skips, e.Package+" "+e.Test+reason(c.said[key]))
 		}
 		delete(c.said, key)
 	}
@@ -111,7 +111,7 @@ func (c *counter) endPackage(e event) {
 	delete(c.running, e.Package)
 	tests := 0
 	for name, action := range *r {
-		if r.hasBelow(name) && action != "fail" {
+		if r.hasBelow(name, action) {
 			continue
 		}
 		tests++
@@ -134,13 +134,25 @@ func (c *counter) endPackage(e event) {
 	}
 }
 
-func (r *results) hasBelow(name string) bool {
-	for other := range *r {
-		if strings.HasPrefix(other, name+"/") {
+// hasBelow says whether a test's outcome is that of tests below it: one that fails though they pass counts itself.
+func (r *results) hasBelow(name, action string) bool {
+	for other, its := range *r {
+		if strings.HasPrefix(other, name+"/") && (action != "fail" || its == "fail") {
 			return true
 		}
 	}
 	return false
+}
+
+// reason is the last line that a skipped test has said.
+func reason(said []string) string {
+	for _, line := range slices.Backward(said) {
+		if _, text, ok := strings.Cut(line, ".go:"); ok {
+			_, text, _ = strings.Cut(text, ": ")
+			return ": " + strings.TrimSpace(text)
+		}
+	}
+	return ""
 }
 
 // close says what there was, and whether all is well.

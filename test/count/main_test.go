@@ -18,13 +18,19 @@ func TestCount(t *testing.T) {
 {"Action":"pass","Package":"p","Test":"TestA/x"}
 {"Action":"pass","Package":"p","Test":"TestA/y"}
 {"Action":"pass","Package":"p","Test":"TestA"}
+{"Action":"output","Package":"p","Test":"TestB","Output":"    b_test.go:7: it is Monday\n"}
+{"Action":"output","Package":"p","Test":"TestB","Output":"--- SKIP: TestB (0.00s)\n"}
 {"Action":"skip","Package":"p","Test":"TestB"}
 {"Action":"pass","Package":"p","Elapsed":1}
-{"Action":"skip","Package":"no/tests"}`, true, []string{"skipped: p TestB", "ok: 2 tests passed, 0 failed, 1 skipped in 1 packages"}},
+{"Action":"skip","Package":"no/tests"}`, true, []string{"skipped: p TestB: it is Monday\n", "ok: 2 tests passed, 0 failed, 1 skipped in 1 packages"}},
 		{"failed", `
 {"Action":"output","Package":"p","Test":"TestA","Output":"the reason\n"}
+{"Action":"fail","Package":"p","Test":"TestA/x"}
+{"Action":"pass","Package":"p","Test":"TestA/y"}
 {"Action":"fail","Package":"p","Test":"TestA"}
-{"Action":"fail","Package":"p"}`, false, []string{"the reason\n", "FAILED: 0 tests passed, 1 failed"}},
+{"Action":"pass","Package":"p","Test":"TestC/x"}
+{"Action":"fail","Package":"p","Test":"TestC"}
+{"Action":"fail","Package":"p"}`, false, []string{"the reason\n", "FAILED: 2 tests passed, 2 failed"}},
 		{"a package that panics", `
 {"Action":"pass","Package":"p","Test":"TestA"}
 {"Action":"output","Package":"p","Output":"panic: oh\n"}
