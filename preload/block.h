@@ -253,6 +253,8 @@ struct mm_proc {
 	u64 mounts_count;
 	struct mm_name names[MM_NAMES];
 	u32 names_next;
+	const char *arguments; /* strings, as the program was started */
+	u64 arguments_bytes;
 	u64 map_seq; /* leader: newest call that opened or mapped a file, 0: all followers have done it */
 	u32 draws;
 	u64 draw_seq;

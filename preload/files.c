@@ -19,43 +19,6 @@ struct kstat {
 	s64 unused[3];
 };
 
-static const char *skip(const char *path, const char *prefix)
-{
-	while (*prefix && *path == *prefix)
-		path++, prefix++;
-	return *prefix ? NULL : path;
-}
-
-static const char *skip_number(const char *s, u64 number)
-{
-	u64 n = 0;
-
-	if (*s < '1' || *s > '9')
-		return NULL;
-	while (*s >= '0' && *s <= '9')
-		n = n * 10 + (*s++ - '0');
-	return n == number ? s : NULL;
-}
-
-/* Is this /proc/self/NAME, or the same by our own number? */
-int mm_is_proc_self(struct mm_thread *t, const char *path, const char *name)
-{
-	const char *rest = skip(path, "/proc/");
-	const char *after;
-
-	if (!rest)
-		return 0;
-	after = skip(rest, "self/");
-	if (!after)
-		after = skip(rest, "thread-self/");
-	if (!after && (after = skip_number(rest, t->proc->virtual_pid)))
-		after = *after == '/' ? after + 1 : NULL;
-	if (!after)
-		return 0;
-	after = skip(after, name);
-	return after && !*after;
-}
-
 #define OVERLAYFS 0x794c7630ul /* include/uapi/linux/magic.h */
 #define BTRFS 0x9123683eul
 
@@ -103,68 +66,6 @@ void mm_describe_open(struct mm_thread *t)
 	t->call.who = MM_BY_LEADER;
 }
 
-/* Is this a /proc/PID/mem, by whatever name it was opened? Writing there would reach the monitor. */
-static int is_memory(s64 fd)
-{
-	u64 fs[15] = {0};
-	char link[MM_FD_LINK], path[256];
-	s64 r;
-
-	if (mm_sys2(__NR_fstatfs, fd, fs) < 0 || fs[0] != 0x9fa0 /* PROC_SUPER_MAGIC */)
-		return 0;
-	mm_fd_link(link, fd);
-	r = mm_sys4(__NR_readlinkat, MM_AT_FDCWD, link, path, sizeof(path));
-	return r < 4 || !memcmp(path + r - 4, "/mem", 4); /* unreadable: rather not */
-}
-
-/* /proc/self/maps without the monitor's lines, in a memory object of its own. Each variant has its own, never compared. */
-static s64 open_maps(struct mm_thread *t, const char *path)
-{
-	struct mm_proc *p = t->proc;
-	s64 from = mm_sys4(__NR_openat, MM_AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
-	s64 to = mm_sys2(__NR_memfd_create, "maps", (t->call.a[2] & O_CLOEXEC) ? 1 : 0);
-	char *line = mm_stage(t, 8192);
-	u64 have = 0;
-	int hide = 0;
-
-	if (from < 0 || to < 0 || !line)
-		goto out;
-	for (;;) {
-		s64 got = mm_sys3(__NR_read, from, line + have, 8192 - have);
-		u64 start = 0;
-
-		if (got <= 0)
-			break;
-		have += got;
-		for (u64 i = 0; i < have; i++) {
-			u64 at = 0;
-
-			if (line[i] != '\n')
-				continue;
-			for (u64 k = start; k < i && line[k] != '-'; k++)
-				at = at * 16 + (line[k] <= '9' ? line[k] - '0' : line[k] - 'a' + 10);
-			/* smaps has lines of words behind each mapping: they go as it goes */
-			if ((line[start] >= '0' && line[start] <= '9') || (line[start] >= 'a' && line[start] <= 'f'))
-				hide = at >= p->reservation.from && at < p->reservation.to;
-			if (!hide)
-				mm_sys3(__NR_write, to, line + start, i + 1 - start);
-			start = i + 1;
-		}
-		have -= start;
-		memmove(line, line + start, have);
-	}
-	mm_sys3(__NR_lseek, to, 0, 0);
-out:
-	if (from >= 0)
-		mm_sys1(__NR_close, from);
-	return to < 0 ? to : from < 0 ? (mm_sys1(__NR_close, to), from) : to;
-}
-
-static int is_maps(struct mm_thread *t)
-{
-	return mm_is_proc_self(t, t->call.path, "maps") || mm_is_proc_self(t, t->call.path, "smaps");
-}
-
 s64 mm_execute_open(struct mm_thread *t)
 {
 	struct mm_call *c = &t->call;
@@ -174,10 +75,12 @@ s64 mm_execute_open(struct mm_thread *t)
 
 	c->made = MM_FD_LEADER;
 	c->made_kind = MM_KIND_OTHER;
-	if (is_maps(t)) {
+	if (mm_proc_is_maps(t)) {
 		c->made = MM_FD_PRIVATE;
-		return open_maps(t, c->path);
+		return mm_proc_open_maps(t);
 	}
+	if (mm_is_proc_self(t, c->path, "cmdline"))
+		return mm_proc_open_arguments(t);
 	if (mm_is_proc_self(t, c->path, "exe")) {
 		memcpy(c->path, t->proc->program, strlen(t->proc->program) + 1);
 		c->x[1] = (u64)c->path;
@@ -185,7 +88,7 @@ s64 mm_execute_open(struct mm_thread *t)
 	fd = mm_app_call(t);
 	if (fd < 0 || mm_sys2(__NR_fstat, fd, &st) < 0)
 		return fd;
-	if ((c->x[2] & O_ACCMODE) != O_RDONLY && S_ISREG(st.mode) && is_memory(fd)) {
+	if ((c->x[2] & O_ACCMODE) != O_RDONLY && S_ISREG(st.mode) && mm_proc_is_memory(fd)) {
 		mm_sys1(__NR_close, fd);
 		return -EACCES;
 	}
@@ -219,7 +122,7 @@ static s64 open_own(struct mm_thread *t)
 	c->x[1] = (u64)c->path;
 	fd = mm_repeat(t);
 	if (fd < 0 || mm_sys2(__NR_fstat, fd, &st) < 0 || !S_ISREG(st.mode) ||
-	    ((c->x[2] & O_ACCMODE) != O_RDONLY && is_memory(fd))) {
+	    ((c->x[2] & O_ACCMODE) != O_RDONLY && mm_proc_is_memory(fd))) {
 		mm_diverge(t, MM_WHY_DATA);
 		mm_end(t);
 	}
@@ -256,7 +159,7 @@ s64 mm_follow_open(struct mm_thread *t, s64 ret)
 		memcpy(c->path, p->program, strlen(p->program) + 1);
 	switch (c->made) {
 	case MM_FD_PRIVATE:
-		got = open_maps(t, c->path);
+		got = mm_proc_open_maps(t);
 		break;
 	case MM_FD_OWN:
 		got = open_own(t);

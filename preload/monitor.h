@@ -102,7 +102,7 @@ s64 mm_follow_open(struct mm_thread *t, s64 ret);
 void mm_place_by_path(struct mm_thread *t);
 void mm_repeat_by_path(struct mm_thread *t, s64 ret);
 int mm_follows_links(const struct mm_call *c);
-int mm_is_proc_self(struct mm_thread *t, const char *path, const char *name);
+
 
 /* rules.c: the group's exceptions by call and path */
 #define MM_NAME 4096
@@ -124,6 +124,14 @@ int mm_name_draws(const struct mm_call *c);
 s64 mm_name_draw(struct mm_thread *t);
 void mm_name_send(struct mm_thread *t);
 void mm_name_take(struct mm_thread *t, s64 ret);
+
+/* procfs.c: what /proc shows */
+int mm_is_proc_self(struct mm_thread *t, const char *path, const char *name);
+int mm_proc_is_memory(s64 fd);
+int mm_proc_is_maps(struct mm_thread *t);
+s64 mm_proc_open_maps(struct mm_thread *t);
+s64 mm_proc_open_arguments(struct mm_thread *t);
+s64 mm_proc_list(struct mm_thread *t);
 
 /* memory.c: the address space */
 int mm_memory_local(struct mm_thread *t);

@@ -533,6 +533,7 @@ void mm_describe_special(struct mm_thread *t)
 	case MM_NR_openat:
 		mm_describe_open(t);
 		break;
+	case MM_NR_getdents64:
 	case MM_NR_readlinkat:
 	case MM_NR_socketpair:
 	case MM_NR_pipe2:
@@ -646,6 +647,8 @@ s64 mm_execute_special(struct mm_thread *t)
 	switch (t->call.nr) {
 	case MM_NR_openat:
 		return mm_execute_open(t);
+	case MM_NR_getdents64:
+		return mm_proc_list(t);
 	case MM_NR_readlinkat:
 		return execute_readlink(t);
 	case MM_NR_close_range:

@@ -107,6 +107,7 @@ static void rules(struct mm_boot *b)
 	const void *s = mm_boot_section(b, MM_SEC_POLICY, &n);
 
 	memcpy(p->policy, s ? s : "", s ? MM_MIN(n, sizeof(p->policy)) : 0);
+	p->arguments = mm_boot_section(b, MM_SEC_ARGV, &p->arguments_bytes);
 	p->rules = mm_boot_section(b, MM_SEC_RULES, &p->rules_bytes);
 	p->mounts = mm_boot_section(b, MM_SEC_MOUNTS, &n);
 	p->mounts_count = n / sizeof(struct mm_mount);

@@ -286,7 +286,7 @@ static const struct mm_row mm_rows[MM_NR_COUNT] = {
 	[MM_NR_faccessat] = {.native = 269, .klass = MM_C_BYPATH, .effect = 0, .result = 0, .flags = 0, .error = 41, .nargs = 3, .args = {{MM_A_DIRFD, 255, 1}, {MM_A_PATH, 255, 1}, {MM_A_INT, 255, 1}, }},
 	[MM_NR_faccessat2] = {.native = 439, .klass = MM_C_BYPATH, .effect = 0, .result = 0, .flags = 0, .error = 41, .nargs = 4, .args = {{MM_A_DIRFD, 255, 1}, {MM_A_PATH, 255, 1}, {MM_A_INT, 255, 1}, {MM_A_INT, 255, 1}, }},
 	[MM_NR_readlinkat] = {.native = 267, .klass = MM_C_SPECIAL, .effect = 0, .result = 0, .flags = 0, .error = 41, .nargs = 4, .args = {{MM_A_DIRFD, 255, 1}, {MM_A_PATH, 255, 1}, {MM_A_OUTRET, 3, 1}, {MM_A_INT, 255, 1}, }},
-	[MM_NR_getdents64] = {.native = 217, .klass = MM_C_LEADER, .effect = 0, .result = 0, .flags = 0, .error = 41, .nargs = 3, .args = {{MM_A_FD, 255, 1}, {MM_A_OUTRET, 2, 1}, {MM_A_INT, 255, 1}, }},
+	[MM_NR_getdents64] = {.native = 217, .klass = MM_C_SPECIAL, .effect = 0, .result = 0, .flags = 0, .error = 41, .nargs = 3, .args = {{MM_A_FD, 255, 1}, {MM_A_OUTRET, 2, 1}, {MM_A_INT, 255, 1}, }},
 	[MM_NR_getcwd] = {.native = 79, .klass = MM_C_LEADER, .effect = 0, .result = 0, .flags = 0, .error = 41, .nargs = 2, .args = {{MM_A_OUTRET, 1, 1}, {MM_A_U64, 255, 1}, }},
 	[MM_NR_chdir] = {.native = 80, .klass = MM_C_SPECIAL, .effect = 1, .result = 0, .flags = 0, .error = 41, .nargs = 1, .args = {{MM_A_PATH, 255, 1}, }},
 	[MM_NR_fchdir] = {.native = 81, .klass = MM_C_SPECIAL, .effect = 1, .result = 0, .flags = 0, .error = 41, .nargs = 1, .args = {{MM_A_FD, 255, 1}, }},

@@ -44,7 +44,7 @@ var Table = []Row{
 	{Name: "faccessat", NR: 269, Class: ByPath, File: NonsocketRO, Args: "dirfd:dirfd path:path mode:int"},
 	{Name: "faccessat2", NR: 439, Class: ByPath, File: NonsocketRO, Args: "dirfd:dirfd path:path mode:int flags:int"},
 	{Name: "readlinkat", NR: 267, Class: Special, Args: "dirfd:dirfd path:path buf:out(=#size) size:int"},
-	{Name: "getdents64", NR: 217, Class: Leader, File: NonsocketRO, Args: "fd:fd buf:out(=#size) size:int"},
+	{Name: "getdents64", NR: 217, Class: Special, File: NonsocketRO, Args: "fd:fd buf:out(=#size) size:int"},
 	{Name: "getcwd", NR: 79, Class: Leader, File: Base, Args: "buf:out(=#size) size:u64"},
 	{Name: "chdir", NR: 80, Class: Special, Effect: Own, Args: "path:path"},
 	{Name: "fchdir", NR: 81, Class: Special, Effect: Own, Args: "fd:fd"},

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What /proc shows the program of itself, without the monitor: its mappings, arguments and open descriptors. */
+#include "monitor.h"
+#include "table.gen.h"
+#include <linux/errno.h>
+#include <linux/fcntl.h>
+
+#define PROC_SUPER_MAGIC 0x9fa0u
+#define MAPS_LINE 8192u
+
+static const char *skip(const char *path, const char *prefix)
+{
+	while (*prefix && *path == *prefix)
+		path++, prefix++;
+	return *prefix ? NULL : path;
+}
+
+static const char *skip_number(const char *s, u64 number)
+{
+	u64 n = 0;
+
+	if (*s < '1' || *s > '9')
+		return NULL;
+	while (*s >= '0' && *s <= '9')
+		n = n * 10 + (*s++ - '0');
+	return n == number ? s : NULL;
+}
+
+/* Is this /proc/self/NAME, or the same by our own number? */
+int mm_is_proc_self(struct mm_thread *t, const char *path, const char *name)
+{
+	const char *rest = skip(path, "/proc/");
+	const char *after;
+
+	if (!rest)
+		return 0;
+	after = skip(rest, "self/");
+	if (!after)
+		after = skip(rest, "thread-self/");
+	if (!after && (after = skip_number(rest, t->proc->virtual_pid)))
+		after = *after == '/' ? after + 1 : NULL;
+	if (!after)
+		return 0;
+	after = skip(after, name);
+	return after && !*after;
+}
+
+/* Where an open descriptor leads to, if that is in /proc: its length, or 0. */
+static s64 proc_name(s64 fd, char *path, u64 room)
+{
+	u64 fs[15] = {0};
+	char link[MM_FD_LINK];
+	s64 n;
+
+	if (mm_sys2(__NR_fstatfs, fd, fs) < 0 || fs[0] != PROC_SUPER_MAGIC)
+		return 0;
+	mm_fd_link(link, fd);
+	n = mm_sys4(__NR_readlinkat, MM_AT_FDCWD, link, path, room);
+	return n > 0 ? n : -1;
+}
+
+/* Is this a /proc/PID/mem, by whatever name it was opened? Writing there would reach the monitor. */
+int mm_proc_is_memory(s64 fd)
+{
+	char path[256];
+	s64 n = proc_name(fd, path, sizeof(path));
+
+	return n < 0 || (n >= 4 && !memcmp(path + n - 4, "/mem", 4)); /* unreadable: rather not */
+}
+
+/* An object in memory gets the number that the file would have had: the lowest that is free. */
+static s64 lowest(s64 fd, int cloexec)
+{
+	s64 to = mm_sys3(__NR_fcntl, fd, cloexec ? F_DUPFD_CLOEXEC : F_DUPFD, 0);
+
+	if (to < 0 || to > fd) {
+		if (to >= 0)
+			mm_sys1(__NR_close, to);
+		if (!cloexec)
+			mm_sys3(__NR_fcntl, fd, F_SETFD, 0);
+		return fd;
+	}
+	mm_sys1(__NR_close, fd);
+	return to;
+}
+
+int mm_proc_is_maps(struct mm_thread *t)
+{
+	return mm_is_proc_self(t, t->call.path, "maps") || mm_is_proc_self(t, t->call.path, "smaps");
+}
+
+/* Copies what is in the buffer line by line, but for the monitor's mappings and what smaps says of them. */
+static u64 copy_lines(const struct mm_proc *p, char *text, u64 have, s64 to, int *hide)
+{
+	u64 start = 0;
+
+	for (u64 i = 0; i < have; i++) {
+		u64 at = 0;
+
+		if (text[i] != '\n')
+			continue;
+		for (u64 k = start; k < i && text[k] != '-'; k++)
+			at = at * 16 + (text[k] <= '9' ? text[k] - '0' : text[k] - 'a' + 10);
+		/* smaps has lines of words behind each mapping: they go as it goes */
+		if ((text[start] >= '0' && text[start] <= '9') || (text[start] >= 'a' && text[start] <= 'f'))
+			*hide = at >= p->reservation.from && at < p->reservation.to;
+		if (!*hide)
+			mm_sys3(__NR_write, to, text + start, i + 1 - start);
+		start = i + 1;
+	}
+	memmove(text, text + start, have - start);
+	return have - start;
+}
+
+/* Each variant has its own, never compared. */
+s64 mm_proc_open_maps(struct mm_thread *t)
+{
+	s64 from = mm_sys4(__NR_openat, MM_AT_FDCWD, t->call.path, O_RDONLY | O_CLOEXEC, 0), to, got;
+	char *text = mm_stage(t, MAPS_LINE);
+	u64 have = 0;
+	int hide = 0;
+
+	if (from < 0)
+		return from;
+	to = mm_sys2(__NR_memfd_create, "maps", 1 /* MFD_CLOEXEC */);
+	while (text && to >= 0 && (got = mm_sys3(__NR_read, from, text + have, MAPS_LINE - have)) > 0)
+		have = copy_lines(t->proc, text, have + got, to, &hide);
+	mm_sys1(__NR_close, from);
+	if (to < 0)
+		return to;
+	mm_sys3(__NR_lseek, to, 0, 0);
+	return lowest(to, (t->call.a[2] & O_CLOEXEC) != 0);
+}
+
+/* The leader: the kernel would show the launcher's longer list. */
+s64 mm_proc_open_arguments(struct mm_thread *t)
+{
+	struct mm_proc *p = t->proc;
+	s64 fd = mm_sys2(__NR_memfd_create, "cmdline", 1 /* MFD_CLOEXEC */);
+
+	if (fd < 0)
+		return fd;
+	mm_sys3(__NR_write, fd, p->arguments, p->arguments_bytes);
+	mm_sys3(__NR_lseek, fd, 0, 0);
+	return lowest(fd, (t->call.a[2] & O_CLOEXEC) != 0);
+}
+
+struct entry { /* struct linux_dirent64 */
+	u64 ino;
+	s64 offset;
+	u16 bytes;
+	u8 type;
+	char name[];
+};
+
+static int is_ours(const struct mm_proc *p, const struct entry *e)
+{
+	u64 n = 0;
+	u32 i = 0;
+
+	for (; e->name[i] >= '0' && e->name[i] <= '9' && i < 10; i++)
+		n = n * 10 + e->name[i] - '0';
+	return i && !e->name[i] && mm_fd_is_own(p, n);
+}
+
+/* getdents64 in the leader: a list of descriptors does not show the monitor's. */
+s64 mm_proc_list(struct mm_thread *t)
+{
+	struct mm_call *c = &t->call;
+	char path[256];
+	s64 ret, n = -1, kept;
+
+	for (;;) {
+		ret = mm_app_call(t);
+		if (ret <= 0)
+			return ret;
+		if (n < 0) {
+			n = proc_name((s32)c->a[0], path, sizeof(path));
+			if (n < 3 || memcmp(path + n - 3, "/fd", 3))
+				return ret;
+		}
+		u8 *copy = mm_stage(t, ret);
+
+		if (!copy || mm_in(t, copy, c->a[1], ret) != (u64)ret)
+			return ret;
+		kept = 0;
+		for (s64 at = 0; at < ret;) {
+			const struct entry *e = (const struct entry *)(copy + at);
+			u16 bytes = e->bytes;
+
+			if (bytes < sizeof(*e) || bytes > ret - at)
+				return ret;
+			if (!is_ours(t->proc, e)) {
+				mm_out(t, c->a[1] + kept, copy + at, bytes);
+				kept += bytes;
+			}
+			at += bytes;
+		}
+		if (kept)
+			return kept;
+	}
+}
