@@ -31,7 +31,10 @@ type host struct {
 	dir    string // its state, its reports and its group file
 	files  string // its own copy of what all hosts see at world.files
 	etc    string // its own /etc/hosts
+	state  string // its own /run/monmod
 	config string
+	common string // text of config that all hosts have
+	extra  string // commands that change its mounts further
 }
 
 // world is the hosts of one test and what they have in common.
@@ -40,7 +43,6 @@ type world struct {
 	base  string // below it everything lies
 	files string // where every host sees its own files
 	hosts []*host
-	group string // lines of the group file behind its variants
 }
 
 // network is how the variants of a group reach each other.
@@ -55,11 +57,15 @@ const (
 func newWorld(t *testing.T, net network, group ...string) *world {
 	t.Helper()
 	base := scratch.Dir(t)
-	w := &world{t: t, base: base, files: filepath.Join(base, "files"), group: strings.Join(group, "\n")}
+	w := &world{t: t, base: base, files: filepath.Join(base, "files")}
 	w.mkdir(w.files)
 	for id := 1; id <= 2; id++ {
 		h := &host{id: id, dir: scratch.Dir(t)}
 		h.files, h.etc = filepath.Join(h.dir, "files"), filepath.Join(h.dir, "hosts")
+		h.state = filepath.Join(h.dir, "run")
+		if net == unixSockets {
+			h.state = filepath.Join(base, "run")
+		}
 		w.mkdir(h.files)
 		w.write(h.etc, fmt.Sprintf("127.0.0.1 localhost\n# host %d\n", id))
 		w.hosts = append(w.hosts, h)
@@ -69,11 +75,9 @@ func newWorld(t *testing.T, net network, group ...string) *world {
 		w.link()
 		addresses = []string{", address: " + leaderIP, ", address: " + followerIP}
 	}
-	text := fmt.Sprintf("group: hosts\nleader: 1\nfs: own\nvariants:\n  - {id: 1%s}\n  - {id: 2%s}\n%s\n", addresses[0], addresses[1], w.group)
 	for _, h := range w.hosts {
-		h.config = filepath.Join(h.dir, "hosts.yaml")
-		w.write(h.config, fmt.Sprintf("%skeys: %s\nlogs: %s\n", text, filepath.Join(h.dir, "keys"), filepath.Join(h.dir, "logs")))
-		w.mkdir(filepath.Join(h.dir, "logs"))
+		w.mkdir(h.logs())
+		w.configure(h, fmt.Sprintf("group: hosts\nleader: 1\nfs: own\nvariants:\n  - {id: 1%s}\n  - {id: 2%s}\n%s\n", addresses[0], addresses[1], strings.Join(group, "\n")))
 	}
 	if net == tcp {
 		w.keys(w.hosts[0].config, w.hosts...)
@@ -87,6 +91,15 @@ func newWorld(t *testing.T, net network, group ...string) *world {
 	})
 	return w
 }
+
+// configure writes a host's group file: what the group has in common, and where this host keeps keys and reports.
+func (w *world) configure(h *host, common string) {
+	w.t.Helper()
+	h.common, h.config = common, filepath.Join(h.dir, "hosts.yaml")
+	w.write(h.config, fmt.Sprintf("%skeys: %s\nlogs: %s\n", common, filepath.Join(h.dir, "keys"), h.logs()))
+}
+
+func (h *host) logs() string { return filepath.Join(h.dir, "logs") }
 
 // keys makes keys for a group and gives each host its own.
 func (w *world) keys(config string, to ...*host) {
@@ -128,7 +141,8 @@ func (w *world) spec(h *host, argv ...string) proc.Spec {
 	w.t.Helper()
 	program, err := target.Lookup(argv[0])
 	w.must(err)
-	mounts := fmt.Sprintf("mount --bind %s %s; mount --bind %s /etc/hosts; hostname host%d; cd %s; exec \"$0\" \"$@\"", h.files, w.files, h.etc, h.id, w.files)
+	mounts := fmt.Sprintf("mkdir -p /run/monmod; mount --bind %s /run/monmod; mount --bind %s %s; mount --bind %s /etc/hosts; %s hostname host%d; cd %s; exec \"$0\" \"$@\"",
+		h.state, h.files, w.files, h.etc, h.extra, h.id, w.files)
 	inner := append([]string{"unshare", "--mount", "--uts", "--propagation", "private", "sh", "-ec", mounts, program}, argv[1:]...)
 	if h.netns != "" {
 		inner = append([]string{"nsenter", "--net=/run/netns/" + h.netns}, inner...)
@@ -210,7 +224,7 @@ func (h *host) inside(f func() error) error {
 // report is the text of the host's last report, "" without one.
 func (w *world) report(h *host) string {
 	w.t.Helper()
-	found, err := filepath.Glob(filepath.Join(h.dir, "logs", "divergence-*.json"))
+	found, err := filepath.Glob(filepath.Join(h.logs(), "divergence-*.json"))
 	w.must(err)
 	if len(found) == 0 {
 		return ""
@@ -221,7 +235,7 @@ func (w *world) report(h *host) string {
 // left lists what a group must not leave behind on a host.
 func (h *host) left() []string {
 	var left []string
-	_ = filepath.WalkDir(filepath.Join(h.dir, "run"), func(path string, d os.DirEntry, err error) error {
+	_ = filepath.WalkDir(h.state, func(path string, d os.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {
 			left = append(left, path)
 		}
