@@ -70,6 +70,7 @@ struct mm_bases {
 #define MM_START_AUDIT 0x1u           /* on_divergence: audit */
 #define MM_START_FS_SHARED 0x2u       /* regular files are the leader's; else each variant's own, but for the MOUNTS section */
 #define MM_START_PROGRAM_DIFFERS 0x4u /* places in code are not compared */
+#define MM_START_APART 0x8u           /* each variant has a supervisor of its own: descriptors cannot be passed */
 
 struct mm_msg_start {
 	uint32_t role;      /* enum mm_role */

@@ -196,6 +196,7 @@ const TokenBytes = 0x20
 const StartAudit = 0x1
 const StartFsShared = 0x2
 const StartProgramDiffers = 0x4
+const StartApart = 0x8
 const PolFile = 0x1
 const PolSocket = 0x2
 const PathRules = 0x20

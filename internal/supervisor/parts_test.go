@@ -139,9 +139,26 @@ func TestProcStat(t *testing.T) {
 }
 
 func TestMounts(t *testing.T) {
-	got, err := parseMounts([]byte("22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n23 22 0:21 / /proc rw - proc proc rw\n24 22 259:300 / /x rw master:1 propagate_from:2 - overlay o rw\n"))
-	if err != nil || len(got) != 3 || got[unix.Mkdev(8, 1)] != "ext4" || got[unix.Mkdev(0, 21)] != "proc" || got[unix.Mkdev(259, 300)] != "overlay" {
+	got, err := parseMounts([]byte("22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n23 22 0:21 / /proc rw - proc proc rw\n" +
+		"24 22 259:300 / /x rw master:1 propagate_from:2 - overlay o rw\n25 22 0:30 / /dev rw - tmpfs t rw\n26 25 0:30 /null /proc/kcore rw - tmpfs t rw\n" +
+		"27 22 0:31 /data /data rw - tmpfs t rw\n"))
+	if err != nil || len(got) != 5 {
 		t.Errorf("%v, %v", got, err)
+	}
+	for dev, want := range map[uint64]struct {
+		kind    string
+		virtual bool
+	}{
+		unix.Mkdev(8, 1): {"ext4", false}, unix.Mkdev(0, 21): {"proc", true}, unix.Mkdev(259, 300): {"overlay", false},
+		unix.Mkdev(0, 30): {"tmpfs", true}, unix.Mkdev(0, 31): {"tmpfs", false}, // mounted for the container, bound from the host
+	} {
+		if got[dev].kind != want.kind || got[dev].virtual() != want.virtual {
+			t.Errorf("device %#x: %+v, want %+v", dev, got[dev], want)
+		}
+	}
+	// A root in memory holds the program's files like any other.
+	if root, err := parseMounts([]byte("22 1 0:40 / / rw - tmpfs t rw\n")); err != nil || root[unix.Mkdev(0, 40)].virtual() {
+		t.Errorf("a root in memory: %v, %v", root, err)
 	}
 	for _, bad := range []string{"22 1 8:1", "22 1 8-1 / / rw - ext4 x rw", "22 1 8:x / / rw - ext4 x rw", "22 1 8:1 / / rw -"} {
 		if _, err := parseMounts([]byte(bad + "\n")); err == nil {
@@ -151,7 +168,7 @@ func TestMounts(t *testing.T) {
 	// What the parser says of this process's root is what the kernel says.
 	own, err := readMounts(os.Getpid())
 	var st unix.Stat_t
-	if err != nil || unix.Stat("/", &st) != nil || own[st.Dev] == "" {
+	if err != nil || unix.Stat("/", &st) != nil || own[st.Dev].kind == "" {
 		t.Errorf("the root's device %#x is not among %v (%v)", st.Dev, own, err)
 	}
 }

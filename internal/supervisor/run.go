@@ -208,6 +208,9 @@ func (s *session) startFlags() uint32 {
 	if s.group.Program == config.ProgramDiffers {
 		flags |= abi.StartProgramDiffers
 	}
+	if s.peers != nil {
+		flags |= abi.StartApart
+	}
 	return flags
 }
 
