@@ -5,66 +5,10 @@
  * are compared as calls are. The program's own handlers are entered by leaving: their frame is built on the program's stack,
  * and the kernel's frame for our handler is turned into a return to them.
  */
-#include "monitor.h"
+#include "signals.h"
 #include "table.gen.h"
 #include <linux/errno.h>
 #include <linux/time_types.h>
-
-#define SIGKILL_ 9
-#define BIT(n) (1ul << ((n)-1))
-#define SA_NOCLDSTOP_ 1ul
-#define SA_NOCLDWAIT_ 2ul
-#define SA_SIGINFO_ 4ul
-#define SA_RESTORER_ 0x04000000ul
-#define SA_ONSTACK_ 0x08000000ul
-#define SA_RESTART_ 0x10000000ul
-#define SA_NODEFER_ 0x40000000ul
-#define SA_RESETHAND_ 0x80000000ul
-
-#define FAULTS (BIT(11) | BIT(7) | BIT(4) | BIT(8) | BIT(5))       /* SEGV BUS ILL FPE TRAP */
-#define OURS (FAULTS | BIT(31) | BIT(MM_KICK_SIGNAL))              /* and SYS, and the kick */
-#define IGNORED_BY_DEFAULT (BIT(17) | BIT(18) | BIT(23) | BIT(28)) /* CHLD CONT URG WINCH */
-#define STOPS (BIT(19) | BIT(20) | BIT(21) | BIT(22))              /* STOP TSTP TTIN TTOU */
-#define SYS_USER_DISPATCH_ 2
-
-/* struct ucontext and sigcontext of x86_64 as the kernel writes them (arch/x86/include/uapi/asm/sigcontext.h). */
-struct context {
-	u64 flags, link;
-	u64 stack_sp;
-	s32 stack_flags, pad;
-	u64 stack_size;
-	u64 r8, r9, r10, r11, r12, r13, r14, r15, di, si, bp, bx, dx, ax, cx, sp, ip, eflags;
-	u16 cs, gs, fs, ss;
-	u64 err, trapno, oldmask, cr2;
-	u64 fpstate;
-	u64 reserved[8];
-	u64 sigmask;
-};
-
-_Static_assert(__builtin_offsetof(struct context, sigmask) == 296, "ucontext");
-
-/* The frame of a handler, below it the floating-point state. */
-struct frame {
-	u64 restorer;
-	struct context uc;
-	u8 info[128];
-};
-
-#define FLAGS_OF_PROGRAM 0x240dd5ul /* what sigreturn lets through: ID AC OF DF TF SF ZF AF PF CF (FIX_EFLAGS, kernel/signal.c) */
-
-static void load(struct mm_regs *r, const struct context *c)
-{
-	*r = (struct mm_regs){c->ax, c->bx,  c->cx,  c->dx,  c->si,  c->di,  c->bp,  c->sp, c->r8,
-			      c->r9, c->r10, c->r11, c->r12, c->r13, c->r14, c->r15, c->ip, c->eflags};
-}
-
-static void keep(const struct mm_regs *r, struct context *c)
-{
-	c->ax = r->ax, c->bx = r->bx, c->cx = r->cx, c->dx = r->dx, c->si = r->si, c->di = r->di, c->bp = r->bp, c->sp = r->sp;
-	c->r8 = r->r8, c->r9 = r->r9, c->r10 = r->r10, c->r11 = r->r11, c->r12 = r->r12, c->r13 = r->r13, c->r14 = r->r14,
-	c->r15 = r->r15;
-	c->ip = r->ip, c->eflags = r->flags;
-}
 
 u64 mm_clean_mask(u64 mask)
 {
@@ -77,28 +21,28 @@ int mm_fatal_by_default(int signo)
 }
 
 /* What the kernel's mask is to be when the program goes on: its own in the leader; nothing in a follower, which passes on. */
-static u64 real_mask(const struct mm_thread *t)
+u64 mm_real_mask(const struct mm_thread *t)
 {
 	return mm_is_leader(t->proc) ? mm_clean_mask(t->mask) : 0;
 }
 
-static long install(int signo, u64 handler, u64 flags)
+long mm_install(int signo, u64 handler, u64 flags)
 {
 	struct mm_sigaction act = {handler, flags | SA_RESTORER_, (u64)mm_return, 0};
 
 	return mm_sys4(__NR_rt_sigaction, signo, &act, 0, 8);
 }
 
-static long install_ours(int signo, u64 flags)
+long mm_install_ours(int signo, u64 flags)
 {
-	return install(signo, (u64)mm_handler, SA_SIGINFO_ | SA_ONSTACK_ | SA_NODEFER_ | flags);
+	return mm_install(signo, (u64)mm_handler, SA_SIGINFO_ | SA_ONSTACK_ | SA_NODEFER_ | flags);
 }
 
 /*
  * A deadly signal without a handler is ours too, so that all variants end by it at the same call. The first process of a PID
  * namespace is left to the kernel, which spares it.
  */
-static int ends_program(const struct mm_proc *p, int signo)
+int mm_ends_program(const struct mm_proc *p, int signo)
 {
 	return !p->pid1 && mm_fatal_by_default(signo) && !(BIT(signo) & BIT(SIGKILL_));
 }
@@ -109,11 +53,11 @@ void mm_signals_install(struct mm_thread *t)
 		u64 bit = BIT(s);
 
 		if (bit & OURS)
-			install_ours(s, 0);
+			mm_install_ours(s, 0);
 		else if (!mm_is_leader(t->proc) && s < 32 && !(bit & (IGNORED_BY_DEFAULT | STOPS | BIT(SIGKILL_))))
-			install_ours(s, 0); /* to pass it on to the leader */
-		else if (mm_is_leader(t->proc) && t->proc->action[s - 1].handler == 0 && ends_program(t->proc, s))
-			install_ours(s, 0);
+			mm_install_ours(s, 0); /* to pass it on to the leader */
+		else if (mm_is_leader(t->proc) && t->proc->action[s - 1].handler == 0 && mm_ends_program(t->proc, s))
+			mm_install_ours(s, 0);
 	}
 }
 
@@ -123,7 +67,7 @@ void mm_die_by(struct mm_thread *t, int signo)
 	u64 none = 0;
 
 	mm_stop(t, 1, signo);
-	install(signo, 0, 0);
+	mm_install(signo, 0, 0);
 	mm_sys4(__NR_rt_sigprocmask, 2, &none, 0, 8);
 	mm_sys3(__NR_tgkill, t->proc->real_pid, t->proc->real_tid, signo);
 	for (;;)
@@ -160,7 +104,7 @@ static void enter_handler(struct mm_thread *t, int signo, const u8 *info)
 	f.uc.stack_sp = t->alt.sp;
 	f.uc.stack_flags = t->alt.size ? (on_alt ? 1 : t->alt.flags) : 2;
 	f.uc.stack_size = t->alt.size;
-	keep(&t->regs, &f.uc);
+	mm_keep_regs(&t->regs, &f.uc);
 	f.uc.cs = uc->cs, f.uc.ss = uc->ss, f.uc.err = uc->err, f.uc.trapno = uc->trapno, f.uc.cr2 = uc->cr2;
 	f.uc.fpstate = state ? sp : 0;
 	f.uc.sigmask = t->mask;
@@ -276,188 +220,6 @@ void mm_take_signals(struct mm_thread *t, const struct mm_rec *at, enum mm_resum
 	}
 }
 
-/* The calls about signals */
-
-void mm_describe_signal(struct mm_thread *t)
-{
-	struct mm_call *c = &t->call;
-	struct mm_sigaction act;
-
-	if (c->nr != MM_NR_rt_sigaction) {
-		c->who = MM_BY_LEADER;
-		return;
-	}
-	if (!c->a[1])
-		return;
-	if (mm_in(t, &act, c->a[1], sizeof(act)) != sizeof(act)) {
-		mm_refuse(c, -EFAULT);
-		return;
-	}
-	mm_item_value(c, 1, act.handler > 1 ? 2 : act.handler);
-	mm_item_value(c, 1, act.flags);
-	mm_item_value(c, 1, act.mask);
-}
-
-s64 mm_sigaction_call(struct mm_thread *t)
-{
-	struct mm_call *c = &t->call;
-	struct mm_sigaction *mine, act, old;
-	u32 signo = (u32)c->a[0];
-
-	if (c->a[3] != 8 || signo < 1 || signo > 64)
-		return -EINVAL;
-	mine = &t->proc->action[signo - 1];
-	old = *mine;
-	if (c->a[1]) {
-		if (signo == SIGKILL_ || signo == 19)
-			return -EINVAL;
-		if (mm_in(t, &act, c->a[1], sizeof(act)) != sizeof(act))
-			return -EFAULT;
-		act.mask &= ~(BIT(SIGKILL_) | BIT(19));
-		*mine = act;
-		if (mm_is_leader(t->proc) && !(BIT(signo) & OURS)) {
-			if (act.handler > 1 || (act.handler == 0 && ends_program(t->proc, signo)))
-				install_ours(signo, act.flags & (SA_NOCLDSTOP_ | SA_NOCLDWAIT_));
-			else
-				install(signo, act.handler, act.flags & (SA_NOCLDSTOP_ | SA_NOCLDWAIT_));
-		}
-		if (act.handler == 1 || (act.handler == 0 && !mm_fatal_by_default(signo))) {
-			t->pending &= ~BIT(signo);
-			mm_update_kick(t);
-		}
-	}
-	if (c->a[2] && mm_out(t, c->a[2], &old, sizeof(old)) != sizeof(old))
-		return -EFAULT;
-	return 0;
-}
-
-s64 mm_sigprocmask_call(struct mm_thread *t)
-{
-	struct mm_call *c = &t->call;
-	u64 set, old = t->mask, keep_out = BIT(SIGKILL_) | BIT(19);
-
-	if (c->a[3] != 8)
-		return -EINVAL;
-	if (c->a[1]) {
-		if (mm_in(t, &set, c->a[1], 8) != 8)
-			return -EFAULT;
-		set &= ~keep_out;
-		switch ((u32)c->a[0]) {
-		case 0:
-			t->mask |= set;
-			break;
-		case 1:
-			t->mask &= ~set;
-			break;
-		case 2:
-			t->mask = set;
-			break;
-		default:
-			return -EINVAL;
-		}
-	}
-	if (c->a[2] && mm_out(t, c->a[2], &old, 8) != 8)
-		return -EFAULT;
-	mm_update_kick(t);
-	/* a signal that the new mask lets through is to arrive before this call returns, as natively */
-	if (mm_is_leader(t->proc)) {
-		u64 mask = real_mask(t);
-
-		mm_sys4(__NR_rt_sigprocmask, 2, &mask, 0, 8);
-	}
-	return 0;
-}
-
-s64 mm_sigaltstack_call(struct mm_thread *t)
-{
-	struct mm_call *c = &t->call;
-	struct mm_altstack now = t->alt, next;
-	int on = now.size && t->regs.sp - now.sp <= now.size;
-
-	now.flags = now.size ? (now.flags | on) : 2;
-	if (c->a[0]) {
-		if (mm_in(t, &next, c->a[0], sizeof(next)) != sizeof(next))
-			return -EFAULT;
-		if (on)
-			return -EPERM;
-		if (next.flags & ~(2 | (s32)0x80000000 | 1))
-			return -EINVAL;
-		if (next.flags & 2)
-			next = (struct mm_altstack){.flags = 2};
-		else if (next.size < 2048)
-			return -ENOMEM;
-		else if (mm_touches_monitor(t->proc, next.sp, next.size))
-			return -EFAULT;
-		next.flags &= ~1;
-		t->alt = next;
-	}
-	if (c->a[1] && mm_out(t, c->a[1], &now, sizeof(now)) != sizeof(now))
-		return -EFAULT;
-	return 0;
-}
-
-/* Back from a handler: registers from the program's frame, copied first, with segments, flags and state size forced. */
-void mm_sigreturn_call(struct mm_thread *t)
-{
-	struct context in, *uc = (struct context *)t->frame;
-
-	if (mm_in(t, &in, t->regs.sp, sizeof(in)) != sizeof(in))
-		mm_die_by(t, 11);
-	load(&t->regs, &in);
-	t->regs.flags = (in.eflags & FLAGS_OF_PROGRAM) | 0x202;
-	t->mask = in.sigmask & ~(BIT(SIGKILL_) | BIT(19));
-	if (in.fpstate && uc->fpstate) {
-		u8 *mine = (u8 *)uc->fpstate;
-		u32 bytes = 512, software[2];
-
-		if (*(u32 *)(mine + 464) == 0x46505853u)
-			bytes = *(u32 *)(mine + 468);
-		/* the kernel's own description of the area stays: the program's could claim another */
-		u8 *copy = mm_stage(t, MM_UP(bytes, 64));
-		u64 got = copy ? mm_in(t, copy, in.fpstate, bytes) : 0;
-
-		if (got != bytes)
-			mm_die_by(t, 11);
-		memcpy(software, mine + 464, 8);
-		if (!memcmp(copy + 464, software, 8)) {
-			u8 words[48];
-
-			memcpy(words, mine + 464, 48);
-			memcpy(mine, copy, bytes);
-			memcpy(mine + 464, words, 48);
-			*(u32 *)(mine + 24) &= 0xffff; /* MXCSR: undefined bits make the return fail */
-		}
-		mm_unstage(t);
-	}
-	mm_update_kick(t);
-}
-
-/* Nothing comes back from this: every variant does it for itself. */
-int mm_kills_itself(const struct mm_thread *t)
-{
-	const struct mm_call *c = &t->call;
-
-	switch (c->nr) {
-	case MM_NR_kill:
-	case MM_NR_tkill:
-		return (u32)c->a[0] == t->proc->virtual_pid && (u32)c->a[1] == SIGKILL_ && !t->proc->pid1;
-	case MM_NR_tgkill:
-		return (u32)c->a[0] == t->proc->virtual_pid && (u32)c->a[2] == SIGKILL_ && !t->proc->pid1;
-	}
-	return 0;
-}
-
-/* kill and its like: the leader sends. What it sends itself is waiting when the call returns and reaches everyone there. */
-s64 mm_kill_call(struct mm_thread *t)
-{
-	struct mm_call *c = &t->call;
-	u32 signo = (u32)(c->nr == MM_NR_tgkill ? c->a[2] : c->a[1]);
-
-	if (signo && BIT(signo & 63) & BIT(MM_KICK_SIGNAL))
-		return 0; /* nobody uses it; as our kick it must not be sent by the program */
-	return mm_app_call(t);
-}
-
 /* Our handler */
 
 static int in_monitor(const struct mm_proc *p, u64 ip)
@@ -502,7 +264,7 @@ static void kicked(struct mm_thread *t, struct context *uc, int inside)
 			set_alarm(t, ALARM_NS);
 		return;
 	}
-	load(&t->regs, uc);
+	mm_load_regs(&t->regs, uc);
 	t->frame = (u8 *)uc;
 	if (mm_is_leader(p)) {
 		if (!mm_signals_waiting(t))
@@ -519,8 +281,8 @@ static void kicked(struct mm_thread *t, struct context *uc, int inside)
 			return;
 		mm_take_signals(t, at, MM_WHERE_IT_STANDS);
 	}
-	keep(&t->regs, uc);
-	uc->sigmask = real_mask(t);
+	mm_keep_regs(&t->regs, uc);
+	uc->sigmask = mm_real_mask(t);
 }
 
 void mm_on_signal(int signo, u8 *info, u8 *frame, struct mm_thread *t)
@@ -551,7 +313,7 @@ void mm_on_signal(int signo, u8 *info, u8 *frame, struct mm_thread *t)
 		note(t, signo, info, uc, 0);
 		return;
 	}
-	load(&t->regs, uc);
+	mm_load_regs(&t->regs, uc);
 	t->frame = frame;
 	if (signo == 31 && code == SYS_USER_DISPATCH_) {
 		t->call.row = NULL;
@@ -573,6 +335,6 @@ void mm_on_signal(int signo, u8 *info, u8 *frame, struct mm_thread *t)
 		note(t, signo, info, uc, 0);
 		return;
 	}
-	keep(&t->regs, uc);
-	uc->sigmask = real_mask(t);
+	mm_keep_regs(&t->regs, uc);
+	uc->sigmask = mm_real_mask(t);
 }

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The calls about signals. Actions, masks and alternate stacks are kept here for the program; the kernel has the monitor's. */
+#include "signals.h"
+#include "table.gen.h"
+#include <linux/errno.h>
+
+void mm_describe_signal(struct mm_thread *t)
+{
+	struct mm_call *c = &t->call;
+	struct mm_sigaction act;
+
+	if (c->nr != MM_NR_rt_sigaction) {
+		c->who = MM_BY_LEADER;
+		return;
+	}
+	if (!c->a[1])
+		return;
+	if (mm_in(t, &act, c->a[1], sizeof(act)) != sizeof(act)) {
+		mm_refuse(c, -EFAULT);
+		return;
+	}
+	mm_item_value(c, 1, act.handler > 1 ? 2 : act.handler);
+	mm_item_value(c, 1, act.flags);
+	mm_item_value(c, 1, act.mask);
+}
+
+s64 mm_sigaction_call(struct mm_thread *t)
+{
+	struct mm_call *c = &t->call;
+	struct mm_sigaction *mine, act, old;
+	u32 signo = (u32)c->a[0];
+
+	if (c->a[3] != 8 || signo < 1 || signo > 64)
+		return -EINVAL;
+	mine = &t->proc->action[signo - 1];
+	old = *mine;
+	if (c->a[1]) {
+		if (signo == SIGKILL_ || signo == 19)
+			return -EINVAL;
+		if (mm_in(t, &act, c->a[1], sizeof(act)) != sizeof(act))
+			return -EFAULT;
+		act.mask &= ~(BIT(SIGKILL_) | BIT(19));
+		*mine = act;
+		if (mm_is_leader(t->proc) && !(BIT(signo) & OURS)) {
+			if (act.handler > 1 || (act.handler == 0 && mm_ends_program(t->proc, signo)))
+				mm_install_ours(signo, act.flags & (SA_NOCLDSTOP_ | SA_NOCLDWAIT_));
+			else
+				mm_install(signo, act.handler, act.flags & (SA_NOCLDSTOP_ | SA_NOCLDWAIT_));
+		}
+		if (act.handler == 1 || (act.handler == 0 && !mm_fatal_by_default(signo))) {
+			t->pending &= ~BIT(signo);
+			mm_update_kick(t);
+		}
+	}
+	if (c->a[2] && mm_out(t, c->a[2], &old, sizeof(old)) != sizeof(old))
+		return -EFAULT;
+	return 0;
+}
+
+s64 mm_sigprocmask_call(struct mm_thread *t)
+{
+	struct mm_call *c = &t->call;
+	u64 set, old = t->mask, keep_out = BIT(SIGKILL_) | BIT(19);
+
+	if (c->a[3] != 8)
+		return -EINVAL;
+	if (c->a[1]) {
+		if (mm_in(t, &set, c->a[1], 8) != 8)
+			return -EFAULT;
+		set &= ~keep_out;
+		switch ((u32)c->a[0]) {
+		case 0:
+			t->mask |= set;
+			break;
+		case 1:
+			t->mask &= ~set;
+			break;
+		case 2:
+			t->mask = set;
+			break;
+		default:
+			return -EINVAL;
+		}
+	}
+	if (c->a[2] && mm_out(t, c->a[2], &old, 8) != 8)
+		return -EFAULT;
+	mm_update_kick(t);
+	/* a signal that the new mask lets through is to arrive before this call returns, as natively */
+	if (mm_is_leader(t->proc)) {
+		u64 mask = mm_real_mask(t);
+
+		mm_sys4(__NR_rt_sigprocmask, 2, &mask, 0, 8);
+	}
+	return 0;
+}
+
+s64 mm_sigaltstack_call(struct mm_thread *t)
+{
+	struct mm_call *c = &t->call;
+	struct mm_altstack now = t->alt, next;
+	int on = now.size && t->regs.sp - now.sp <= now.size;
+
+	now.flags = now.size ? (now.flags | on) : 2;
+	if (c->a[0]) {
+		if (mm_in(t, &next, c->a[0], sizeof(next)) != sizeof(next))
+			return -EFAULT;
+		if (on)
+			return -EPERM;
+		if (next.flags & ~(2 | (s32)0x80000000 | 1))
+			return -EINVAL;
+		if (next.flags & 2)
+			next = (struct mm_altstack){.flags = 2};
+		else if (next.size < 2048)
+			return -ENOMEM;
+		else if (mm_touches_monitor(t->proc, next.sp, next.size))
+			return -EFAULT;
+		next.flags &= ~1;
+		t->alt = next;
+	}
+	if (c->a[1] && mm_out(t, c->a[1], &now, sizeof(now)) != sizeof(now))
+		return -EFAULT;
+	return 0;
+}
+
+/* Back from a handler: registers from the program's frame, copied first, with segments, flags and state size forced. */
+void mm_sigreturn_call(struct mm_thread *t)
+{
+	struct context in, *uc = (struct context *)t->frame;
+
+	if (mm_in(t, &in, t->regs.sp, sizeof(in)) != sizeof(in))
+		mm_die_by(t, 11);
+	mm_load_regs(&t->regs, &in);
+	t->regs.flags = (in.eflags & FLAGS_OF_PROGRAM) | 0x202;
+	t->mask = in.sigmask & ~(BIT(SIGKILL_) | BIT(19));
+	if (in.fpstate && uc->fpstate) {
+		u8 *mine = (u8 *)uc->fpstate;
+		u32 bytes = 512, software[2];
+
+		if (*(u32 *)(mine + 464) == 0x46505853u)
+			bytes = *(u32 *)(mine + 468);
+		/* the kernel's own description of the area stays: the program's could claim another */
+		u8 *copy = mm_stage(t, MM_UP(bytes, 64));
+		u64 got = copy ? mm_in(t, copy, in.fpstate, bytes) : 0;
+
+		if (got != bytes)
+			mm_die_by(t, 11);
+		memcpy(software, mine + 464, 8);
+		if (!memcmp(copy + 464, software, 8)) {
+			u8 words[48];
+
+			memcpy(words, mine + 464, 48);
+			memcpy(mine, copy, bytes);
+			memcpy(mine + 464, words, 48);
+			*(u32 *)(mine + 24) &= 0xffff; /* MXCSR: undefined bits make the return fail */
+		}
+		mm_unstage(t);
+	}
+	mm_update_kick(t);
+}
+
+/* Nothing comes back from this: every variant does it for itself. */
+int mm_kills_itself(const struct mm_thread *t)
+{
+	const struct mm_call *c = &t->call;
+
+	switch (c->nr) {
+	case MM_NR_kill:
+	case MM_NR_tkill:
+		return (u32)c->a[0] == t->proc->virtual_pid && (u32)c->a[1] == SIGKILL_ && !t->proc->pid1;
+	case MM_NR_tgkill:
+		return (u32)c->a[0] == t->proc->virtual_pid && (u32)c->a[2] == SIGKILL_ && !t->proc->pid1;
+	}
+	return 0;
+}
+
+/* kill and its like: the leader sends. What it sends itself is waiting when the call returns and reaches everyone there. */
+s64 mm_kill_call(struct mm_thread *t)
+{
+	struct mm_call *c = &t->call;
+	u32 signo = (u32)(c->nr == MM_NR_tgkill ? c->a[2] : c->a[1]);
+
+	if (signo && BIT(signo & 63) & BIT(MM_KICK_SIGNAL))
+		return 0; /* nobody uses it; as our kick it must not be sent by the program */
+	return mm_app_call(t);
+}
