@@ -226,11 +226,11 @@ void mm_describe_mmap(struct mm_thread *t)
 	}
 	if (!fd || fd->klass == MM_FD_OWN)
 		return;
-	if ((t->proc->flags & MM_START_APART) && (fd->klass != MM_FD_SHARED || ((c->a[3] & MAP_SHARED) && (c->a[2] & PROT_WRITE)))) {
+	if (t->proc->flags & MM_START_APART) {
 		if (mm_is_leader(t->proc))
 			mm_event(t->proc,
 				 "mmap: a file that only the leader has cannot be mapped where each variant has a container or "
-				 "host of its own; the program got ENODEV (a volume that all variants have is not affected)",
+				 "host of its own; the program got ENODEV (bind a folder with the same files into each)",
 				 NULL);
 		mm_refuse(c, -ENODEV);
 		return;
@@ -313,17 +313,15 @@ s64 mm_execute_mmap(struct mm_thread *t)
 			}
 		}
 	}
-	int same = (prot & PROT_EXEC) || (p->flags & MM_START_APART); /* followers open the file themselves */
-
-	if (c->extra && mm_is_leader(p) && !same) {
+	if (c->extra && mm_is_leader(p) && !(prot & PROT_EXEC)) {
 		got = pass(t, fd);
 		if (got < 0)
 			return got;
 	}
 	if (c->extra && !mm_is_leader(p)) {
-		own = same ? open_same(t) : receive(t);
+		own = (prot & PROT_EXEC) ? open_same(t) : receive(t);
 		if (own < 0) {
-			mm_diverge(t, same ? MM_WHY_CODE : MM_WHY_STREAM);
+			mm_diverge(t, (prot & PROT_EXEC) ? MM_WHY_CODE : MM_WHY_STREAM);
 			mm_end(t);
 		}
 		fd = own;
