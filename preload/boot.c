@@ -109,7 +109,8 @@ static void options(struct mm_boot *b, const char **path)
 static void last_step(u64 old, u64 old_bytes, u64 gates, u64 ip, u64 sp)
 {
 	mm_sys2(__NR_munmap, old, old_bytes);
-	mm_sys5(__NR_prctl, PR_SET_SYSCALL_USER_DISPATCH, 1, gates, MM_PAGE, 0);
+	if (mm_sys5(__NR_prctl, PR_SET_SYSCALL_USER_DISPATCH, 1, gates, MM_PAGE, 0) < 0)
+		mm_sys1(__NR_exit_group, MM_EXIT_DIVERGED); /* it worked a moment ago; never unmonitored */
 	mm_leave_to(ip, sp);
 }
 
