@@ -5,6 +5,8 @@
 
 #include "block.h"
 
+#define MM_START_FDS (4 + MM_MAX_FOLLOWERS) /* at most, with one message */
+
 /* What the kernel handed over, and what the supervisor made of it. */
 struct mm_boot {
 	u64 argc;
@@ -22,7 +24,7 @@ struct mm_boot {
 	/* the image */
 	u64 entry, program_entry, phdr, phnum, interp_base, image_end;
 	int stack_exec;
-	int fds[4 + MM_MAX_FOLLOWERS]; /* control, own, tether, pass … as received */
+	int fds[MM_START_FDS]; /* control, own, tether, pass … as received */
 	u32 fd_count;
 	char path[4096]; /* of the program, as found */
 	char arg_of_script[256];

@@ -14,12 +14,10 @@ struct header {
 	u32 flags, pad2;
 };
 
-#define FDS_AT_ONCE 16
-
 struct rights {
 	u64 bytes;
 	s32 level, type;
-	s32 fd[FDS_AT_ONCE];
+	s32 fd[MM_START_FDS];
 };
 
 void mm_boot_connect(struct mm_boot *b, const char *path)
@@ -75,7 +73,7 @@ static void hear(struct mm_boot *b, u32 type, void *body, u32 bytes, int *fds, u
 		mm_boot_fail(b, 70, 0, "the supervisor's message is not of this version of the library;",
 			     "install monmod and libmonmod.so together");
 	*count = h.control_bytes >= 20 && rights.type == 1 ? (u32)(rights.bytes - 16) / 4 : 0;
-	if (*count > FDS_AT_ONCE)
+	if (*count > MM_START_FDS)
 		*count = 0;
 	memcpy(fds, rights.fd, *count * 4);
 }
@@ -258,7 +256,7 @@ const void *mm_boot_section(const struct mm_boot *b, u32 tag, u64 *bytes)
 void mm_boot_mapped(struct mm_boot *b)
 {
 	struct mm_proc *p = b->proc;
-	int fds[FDS_AT_ONCE];
+	int fds[MM_START_FDS];
 	u32 count;
 	u64 ring = p->ring_size;
 
@@ -290,7 +288,7 @@ void mm_boot_mapped(struct mm_boot *b)
 
 void mm_boot_ready(struct mm_boot *b)
 {
-	int fds[FDS_AT_ONCE];
+	int fds[MM_START_FDS];
 	u32 count;
 
 	say(b, MM_MSG_READY, NULL, 0, -1);
