@@ -41,6 +41,8 @@ void mm_fd_make(struct mm_thread *t, u64 fd, int klass, int kind)
 
 	if (fd >= MM_FD_CAP)
 		mm_give_up(t, -EMFILE, "the program opened a descriptor with a number that is too high");
+	if (mm_fd_is_own(p, fd)) /* no call gives one of these: a placeholder there would put an end to the monitor's own */
+		mm_diverge(t, MM_WHY_STREAM);
 	if (p->fds[fd].klass != MM_FD_NONE)
 		mm_diverge(t, MM_WHY_TAKEN);
 	p->fds[fd] = (struct mm_fd){.klass = klass, .kind = kind, .ofd = ofd_new(p)};
@@ -63,6 +65,9 @@ void mm_fd_drop(struct mm_proc *p, u64 fd)
 		return;
 	while (o->tokens) /* the last descriptor is gone: so are its registrations (epoll(7)) */
 		mm_token_drop(p, &p->tokens[o->tokens - 1]);
+	for (u32 i = 0; p->fds[fd].kind == MM_KIND_EPOLL && i < p->token_top; i++) /* … and those that it held */
+		if (p->tokens[i].live && p->tokens[i].epoll == p->fds[fd].ofd)
+			mm_token_drop(p, &p->tokens[i]);
 	o->tokens = p->ofd_free;
 	p->ofd_free = p->fds[fd].ofd + 1;
 }
@@ -72,6 +77,8 @@ void mm_fd_copy(struct mm_proc *p, u64 from, u64 to)
 	if (from >= MM_FD_CAP || to >= MM_FD_CAP || from == to)
 		return;
 	mm_fd_drop(p, to);
+	if (p->fds[from].klass == MM_FD_NONE)
+		return;
 	p->fds[to] = p->fds[from];
 	p->ofds[p->fds[to].ofd].refs++;
 	if (to >= p->fd_top)

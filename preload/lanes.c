@@ -167,6 +167,7 @@ const struct mm_rec *mm_next(struct mm_thread *t, struct mm_rec *copy)
 		goto senseless;
 	return (const struct mm_rec *)at;
 senseless:
+	copy->form = 0; /* it may be the record that the report shows */
 	mm_diverge(t, MM_WHY_STREAM);
 	mm_end(t);
 }

@@ -4,6 +4,7 @@
  * a follower takes as many bytes as the leader wrote, never more than its own program gave room for.
  */
 #include "monitor.h"
+#include "table.gen.h"
 
 struct iov {
 	u64 at, bytes;
@@ -139,6 +140,26 @@ static int take_data(struct mm_thread *t, const struct mm_outbuf *o, u64 total)
 	return 1;
 }
 
+/*
+ * Does the result go with the bytes that came? A program trusts a call not to give more than it has room for; only receives
+ * may name the length of what was cut off, and questions for a length have no room at all.
+ */
+static int plausible(const struct mm_call *c, s64 ret)
+{
+	for (u32 i = 0; i < c->nout; i++) {
+		const struct mm_outbuf *o = &c->outs[i];
+		u64 says = ret > 0 ? (u64)ret : 0;
+
+		if (o->how != MM_OUT_RET && o->how != MM_OUT_IOV)
+			continue;
+		if (says > o->room / o->unit && o->room && c->nr != MM_NR_recvfrom && c->nr != MM_NR_recvmsg)
+			return 0;
+		if (o->bytes != (says > o->room / o->unit ? o->room : says * o->unit))
+			return 0;
+	}
+	return 1;
+}
+
 s64 mm_take_result(struct mm_thread *t, int *flags)
 {
 	struct mm_call *c = &t->call;
@@ -156,6 +177,8 @@ s64 mm_take_result(struct mm_thread *t, int *flags)
 	at += sizeof(result);
 	if (result.nout > MM_OUTS || (result.nout && c->who == MM_BY_ALL))
 		goto senseless;
+	for (u32 i = 0; i < c->nout; i++)
+		c->outs[i].bytes = 0;
 	for (u32 i = 0; i < result.nout; i++) {
 		struct mm_out out;
 
@@ -177,6 +200,8 @@ s64 mm_take_result(struct mm_thread *t, int *flags)
 			goto senseless;
 		at += MM_UP(out.total, 8);
 	}
+	if (c->who == MM_BY_LEADER && !plausible(c, result.ret))
+		goto senseless;
 	*flags = rec.flags;
 	memcpy(c->digest, result.digest, sizeof(c->digest));
 	c->made = result.made;

@@ -43,7 +43,7 @@ static const struct mm_rule *next(const struct mm_proc *p, const u8 **at)
 	const u8 *end = p->rules + p->rules_bytes;
 	const struct mm_rule *r = (const struct mm_rule *)*at;
 
-	if (!p->rules || end - *at < (long)sizeof(*r) || MM_UP(r->bytes, 8) > (u64)(end - *at) - sizeof(*r))
+	if (!p->rules || end - *at < (long)sizeof(*r) || MM_UP((u64)r->bytes, 8) > (u64)(end - *at) - sizeof(*r))
 		return NULL;
 	*at += sizeof(*r) + MM_UP(r->bytes, 8);
 	return r;
