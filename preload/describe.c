@@ -42,8 +42,10 @@ void mm_item(struct mm_call *c, int arg, int kind, const void *bytes, u32 n, u64
 	u32 need = sizeof(struct mm_item) + MM_UP(n, 8);
 	struct mm_item *item = (struct mm_item *)(c->out.form + c->out.rec.form);
 
-	if (c->out.rec.form + need > MM_FORM_MAX)
-		return; /* no row has so many; what does not fit is not compared on either side */
+	if (c->out.rec.form + need > MM_FORM_MAX) { /* what does not fit could not be compared, so the call is not made */
+		mm_refuse(c, -ENOBUFS);
+		return;
+	}
 	*item = (struct mm_item){.arg = arg, .kind = kind, .bytes = n, .total = MM_MIN(total, 0xffffffffu)};
 	if (n % 8)
 		*(u64 *)((u8 *)(item + 1) + n / 8 * 8) = 0;
@@ -136,8 +138,12 @@ u64 mm_stage_in(struct mm_thread *t, int arg, u64 from, u64 bytes, int digest)
 	if (got == bytes)
 		return (u64)copy;
 	mm_item_value(c, arg, got);
-	u64 wall = c->big && (u64)copy == c->big ? c->big + c->big_bytes - MM_PAGE : (u64)t->proc->stage_end;
+	u64 wall = (u64)t->proc->stage_end;
 
+	if (c->big && (u64)copy == c->big)
+		wall = c->big + c->big_bytes - MM_PAGE;
+	else
+		c->staged = MM_STAGE; /* what is staged after this must not lie on it */
 	memmove((void *)(wall - got), copy, got);
 	return wall - got;
 }
@@ -174,6 +180,8 @@ struct mm_outbuf *mm_out_add(struct mm_thread *t, int how, u32 arg, u64 at, u64 
 
 /* Kinds of arguments */
 
+#define CPU_SET_MAX 1024u /* bytes that sched_setaffinity(2) looks at, at most: 8192 processors */
+
 static u64 times(u64 n, u64 size)
 {
 	return n > (1ul << 40) / (size ? size : 1) ? 1ul << 40 : n * size;
@@ -198,10 +206,15 @@ static u64 most(const struct mm_call *c)
 	case MM_NR_setgroups:
 		return 65536 * 4;
 	case MM_NR_setsockopt:
-	case MM_NR_sched_setaffinity:
 		return 65536;
 	}
 	return ~0ul;
+}
+
+/* Lengths that the kernel refuses before it looks at the data. sendto(2) is not among them: it cuts them down and sends. */
+static int refused_unread(const struct mm_call *c, s64 n)
+{
+	return n < 0 && (c->nr == MM_NR_write || c->nr == MM_NR_pwrite64 || c->nr == MM_NR_setsockopt);
 }
 
 /* Two times, of which the seconds mean nothing where the nanoseconds say "now" or "leave it" (utimensat(2)). */
@@ -253,8 +266,12 @@ static void describe_address(struct mm_thread *t, int i, u64 bytes)
 		mm_item_value(c, i, bytes);
 		return;
 	}
-	copy = mm_stage(t, 128);
-	memset(copy, 0, 128);
+	copy = mm_stage(t, 136); /* with the end of a path that has none */
+	if (!copy) {
+		mm_refuse(c, -ENOMEM);
+		return;
+	}
+	memset(copy, 0, 136);
 	if (mm_in(t, copy, c->a[i], bytes) != bytes) {
 		mm_item(c, i, MM_ITEM_FAULT, "\0\0\0\0\0\0\0", 8, bytes);
 		check_room(t, c->a[i], bytes);
@@ -264,13 +281,15 @@ static void describe_address(struct mm_thread *t, int i, u64 bytes)
 	if (c->exempt)
 		return;
 	u16 family = *(u16 *)copy;
+	u64 means = bytes;
 
-	/* padding is not compared: sin_zero, and what stands behind the end of a path (unix(7)) */
+	/* padding is neither compared nor let out: sin_zero, and what stands behind the end of a path (unix(7)) */
 	if (family == 2 && bytes > 8)
-		bytes = 8;
+		means = 8;
 	if (family == 1 && bytes > 2 && copy[2])
-		bytes = MM_MIN(bytes, 2 + strlen((char *)copy + 2));
-	mm_item(c, i, MM_ITEM_BYTES, copy, MM_MIN(bytes, 128), bytes);
+		means = MM_MIN(bytes, 2 + strlen((char *)copy + 2));
+	memset(copy + means, 0, bytes - means);
+	mm_item(c, i, MM_ITEM_BYTES, copy, means, means);
 }
 
 static void describe_vector(struct mm_thread *t, int i, int input)
@@ -396,8 +415,10 @@ static void describe_arg(struct mm_thread *t, int i)
 			check_room(t, a, n);
 			break;
 		}
+		if (c->nr == MM_NR_sched_setaffinity)
+			n = MM_MIN(n, CPU_SET_MAX);
 		/* more than the kernel ever takes: it answers without looking, and what lies there depends on the layout */
-		if ((s64)c->a[arg->ref == MM_NOREF ? 0 : arg->ref] < 0 && arg->ref != MM_NOREF)
+		if (refused_unread(c, (s64)count(c, arg->ref)))
 			check_room(t, a, 1);
 		else if (n > most(c))
 			mm_item_value(c, i, n);
@@ -425,8 +446,16 @@ static void describe_arg(struct mm_thread *t, int i)
 		u8 *copy = mm_stage(t, bytes);
 
 		mm_out_add(t, MM_OUT_FIXED, i, a, bytes);
-		if (!c->exempt && copy)
-			mm_item_digest(t, i, copy, mm_in(t, copy, a, bytes));
+		if (!copy)
+			break;
+		memset(copy, 0, bytes);
+		u64 got = mm_in(t, copy, a, bytes);
+
+		for (s64 fd = t->proc->own_first; fd < highest && fd < (s64)t->proc->own_first + MM_OWN_FDS; fd++)
+			if (copy[fd / 8] >> fd % 8 & 1)
+				mm_refuse(c, -EBADF);
+		if (!c->exempt)
+			mm_item_digest(t, i, copy, got);
 		break;
 	}
 	case MM_A_IOVIN:
@@ -463,6 +492,28 @@ static void describe_arg(struct mm_thread *t, int i)
 	}
 	case MM_A_POLLS:
 		describe_polls(t, i);
+		break;
+	}
+}
+
+/* What the program cannot have, although its row says nothing of it. */
+static void refuse_special_cases(struct mm_thread *t)
+{
+	struct mm_call *c = &t->call;
+	u32 level = (u32)c->a[1], option = (u32)c->a[2];
+
+	switch (c->nr) {
+	case MM_NR_timer_settime:
+	case MM_NR_timer_gettime:
+	case MM_NR_timer_getoverrun:
+	case MM_NR_timer_delete:
+		if (t->proc->alarm_timer && (u32)c->a[0] == t->proc->alarm_timer - 1)
+			mm_refuse(c, -EINVAL); /* the monitor's own */
+		break;
+	case MM_NR_getsockopt:
+		/* SO_GET_FILTER counts in instructions, TCP_ZEROCOPY_RECEIVE follows pointers, SO_PEERPIDFD opens a descriptor */
+		if ((level == 1 && (option == 26 || option == 77)) || (level == 6 && option == 35))
+			mm_refuse(c, -ENOPROTOOPT);
 		break;
 	}
 }
@@ -571,6 +622,7 @@ void mm_describe(struct mm_thread *t)
 		mm_refuse(c, -(s64)c->row->error);
 		return;
 	}
+	refuse_special_cases(t);
 	for (int i = 0; i < c->row->nargs; i++)
 		describe_arg(t, i);
 	if (c->row->klass == MM_C_SPECIAL)
