@@ -207,8 +207,9 @@ enum mm_map { MM_MAP_OWN, MM_MAP_LEADERS, MM_MAP_SHARED /* … and writable by o
 /* A temporary file that the program calls by another name than the leader (names.c). */
 struct mm_name {
 	u32 bytes; /* of the path; 0: unused */
-	char leaders[8];
-	char own[244];
+	u32 drawn; /* of these, the characters at the end that were drawn */
+	char leaders[16];
+	char own[232];
 };
 
 /* What a process knows. Written at the start, and by descriptor, memory and signal calls. */

@@ -7,6 +7,9 @@
 #include "siphash.h"
 #include "table.gen.h"
 #include <linux/errno.h>
+#include <linux/fcntl.h>
+
+#define O_TMPFILE_ 020000000ul /* without O_DIRECTORY, which is part of the C library's O_TMPFILE */
 
 void mm_canonical(struct mm_thread *t)
 {
@@ -33,6 +36,8 @@ void mm_canonical(struct mm_thread *t)
 		c->nr = entry - 1;
 	}
 	c->row = &mm_rows[c->nr];
+	if (c->nr == MM_NR_openat && !(c->a[2] & (O_CREAT | O_TMPFILE_)))
+		c->a[3] = 0; /* nothing is made, so the register of the mode holds anything */
 }
 
 /* Items */

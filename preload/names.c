@@ -1,26 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Names of temporary files. mkstemp(3) and mkdtemp(3) of glibc draw six characters from the clock and the address of a
- * variable, so variants with different stacks ask for different names. Where a call looks like theirs (O_CREAT|O_EXCL and
- * mode 0600, or a directory of mode 0700, with six letters or digits at the end), these six are left out of the comparison; the
- * leader sends its own with the result, and a follower says the leader's name from then on, whenever the program says its own.
+ * variable, so variants with different stacks ask for different names; mktemp(1) does the same with more, ln(1) with links.
+ * Where a call looks like theirs (O_CREAT|O_EXCL and mode 0600, or a directory of mode 0700, with that many letters or digits
+ * at the end), these are left out of the comparison; the leader sends its own with the result, and a follower says the leader's
+ * name from then on, whenever the program says its own.
  */
 #include "monitor.h"
 #include "siphash.h"
 #include "table.gen.h"
 #include <linux/errno.h>
 
-#define SUFFIX 6u
+#define SUFFIX 6u       /* of mkstemp(3) */
+#define LONGEST 10u     /* of mktemp(1) */
 #define CREATE_NEW 0300u /* O_CREAT | O_EXCL */
 
-static int drawn(const char *path, u64 n)
+/*
+ * How many characters at the end of a path may be drawn: six, or all that follow a dot, dash or underscore where mktemp(1) was
+ * asked for up to ten. 0: none.
+ */
+static u64 drawn(const char *path, u64 n)
 {
-	if (n <= SUFFIX)
+	u64 run = 0;
+
+	for (; run < n && run <= LONGEST; run++) {
+		char s = path[n - 1 - run];
+
+		if (!((s >= '0' && s <= '9') || (s >= 'a' && s <= 'z') || (s >= 'A' && s <= 'Z')))
+			break;
+	}
+	if (run < SUFFIX || n <= SUFFIX)
 		return 0;
-	for (const char *s = path + n - SUFFIX; *s; s++)
-		if (!((*s >= '0' && *s <= '9') || (*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z')))
-			return 0;
-	return 1;
+	if (run > LONGEST || run == n)
+		return SUFFIX;
+	char before = path[n - 1 - run];
+
+	return before == '.' || before == '-' || before == '_' ? run : SUFFIX;
 }
 
 /*
@@ -94,13 +109,13 @@ void mm_name_shown(struct mm_thread *t, char *path, u64 n, char *shown)
 		if (!name->bytes || name->bytes > n || memcmp(path, name->own, name->bytes) ||
 		    (path[name->bytes] && path[name->bytes] != '/'))
 			continue;
-		memcpy(shown + name->bytes - SUFFIX, name->leaders, SUFFIX);
+		memcpy(shown + name->bytes - name->drawn, name->leaders, name->drawn);
 		if (p->flags & MM_START_FS_SHARED)
 			memcpy(path, shown, n + 1);
 		break;
 	}
 	if (makes_temporary(&t->call, path, n))
-		memset(shown + n - SUFFIX, 'X', SUFFIX);
+		memset(shown + n - drawn(path, n), 'X', drawn(path, n));
 }
 
 /* After the call: the leader sends what it drew, a follower remembers it beside its own. */
@@ -111,7 +126,7 @@ void mm_name_send(struct mm_thread *t)
 	u64 n = strlen(path);
 
 	if (makes_temporary(c, path, n))
-		memcpy(c->digest, path + n - SUFFIX, SUFFIX);
+		memcpy(c->digest, path + n - drawn(path, n), drawn(path, n));
 }
 
 void mm_name_take(struct mm_thread *t, s64 ret)
@@ -121,20 +136,22 @@ void mm_name_take(struct mm_thread *t, s64 ret)
 	char *path = last_path(c);
 	u64 n = strlen(path);
 	struct mm_name *name = &p->names[p->names_next % MM_NAMES];
+	u64 k = drawn(path, n);
 	int arg = makes_temporary(c, path, n);
 
-	if (ret < 0 || !arg || n >= sizeof(name->own) || !memcmp(path + n - SUFFIX, c->digest, SUFFIX))
+	if (ret < 0 || !arg || n >= sizeof(name->own) || !memcmp(path + n - k, c->digest, k))
 		return;
 	/*
 	 * The string that the program gave is the template of mkstemp(3), which it may print or look at afterwards. On one file
 	 * system it becomes the leader's name; where it cannot be written, or there are copies, the table translates.
 	 */
 	if (p->flags & MM_START_FS_SHARED)
-		mm_out(t, c->a[arg] + n - SUFFIX, c->digest, SUFFIX);
+		mm_out(t, c->a[arg] + n - k, c->digest, k);
 	p->names_next++;
 	memcpy(name->own, path, n);
-	memcpy(name->leaders, c->digest, SUFFIX);
+	memcpy(name->leaders, c->digest, k);
 	name->bytes = n;
+	name->drawn = k;
 	if (p->flags & MM_START_FS_SHARED)
-		memcpy(path + n - SUFFIX, c->digest, SUFFIX);
+		memcpy(path + n - k, c->digest, k);
 }

@@ -95,6 +95,13 @@ static void describe_setsockopt(struct mm_thread *t)
 		mm_refuse(c, -ENOPROTOOPT);
 }
 
+static void describe_getsockopt(struct mm_thread *t)
+{
+	mm_by_leader(t);
+	if ((u32)t->call.a[1] == 6 && (u32)t->call.a[2] == 35) /* TCP_ZEROCOPY_RECEIVE: its value holds addresses to map and write */
+		mm_refuse(&t->call, -ENOPROTOOPT);
+}
+
 static void describe_transfer(struct mm_thread *t, int in, int out)
 {
 	struct mm_fd *from = mm_fd(t->proc, (u32)t->call.a[in]), *to = mm_fd(t->proc, (u32)t->call.a[out]);
@@ -183,6 +190,9 @@ void mm_describe_special(struct mm_thread *t)
 		break;
 	case MM_NR_setsockopt:
 		describe_setsockopt(t);
+		break;
+	case MM_NR_getsockopt:
+		describe_getsockopt(t);
 		break;
 	case MM_NR_sendmsg:
 	case MM_NR_recvmsg:

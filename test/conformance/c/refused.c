@@ -49,6 +49,21 @@ CASE(memory_as_file, REFUSED, "openat open dup")
 	EXPECT("EPERM|EACCES", open("innocent", O_RDWR));
 }
 
+CASE(tuning_the_clock, REFUSED, "clock_adjtime")
+{
+	memset(room, 0, sizeof room);
+	EXPECT("EPERM", raw(SYS_clock_adjtime, 0, room));
+}
+
+/* A value with addresses in it, at which the kernel would map and write. */
+CASE(zero_copy_receive, REFUSED, "getsockopt")
+{
+	long s = raw(SYS_socket, 2, 1, 0);
+	uint32_t bytes = 64;
+	memset(room, 0, sizeof room);
+	EXPECT("ENOPROTOOPT", raw(SYS_getsockopt, s, 6 /* IPPROTO_TCP */, 35 /* TCP_ZEROCOPY_RECEIVE */, room, &bytes));
+}
+
 CASE(watching_others, REFUSED, "perf_event_open fanotify_init")
 {
 	memset(room, 0, sizeof room);
