@@ -1,14 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The constructor of the preload mode (LD_PRELOAD=libmonmod.so MONMOD_ID=… MONMOD_CONFIG=… program): runs the same program
- * again in executable mode, so that there is one mode to get right. Without both variables it does nothing.
+ * The constructor of the preload mode: runs the same program again in executable mode, so that there is one mode to get right.
+ *
+ * Under an engine the runtime says where the supervisor is (LD_PRELOAD=libmonmod.so MONMOD_SOCKET=… MONMOD_TOKEN=… program);
+ * by hand a group's file does (LD_PRELOAD=libmonmod.so MONMOD_ID=… MONMOD_CONFIG=… program). Without either it does nothing.
  */
 #include "monitor.h"
 #include "siphash.h"
 #include <linux/errno.h>
 #include <linux/fcntl.h>
+#include <linux/mman.h>
 
-#define ROOM 65536u
+#define LARGEST (16ul << 20) /* the kernel takes less than 6 MiB of arguments and environment */
+
+struct text {
+	char *at;
+	u64 bytes;
+};
 
 static void say(const char *what)
 {
@@ -17,24 +25,42 @@ static void say(const char *what)
 	mm_sys3(__NR_write, 2, "\n", 1);
 }
 
-static s64 slurp(const char *path, char *to, u64 room)
+static void __attribute__((noreturn)) give_up(int code, const char *why)
 {
-	s64 fd = mm_sys3(__NR_open, path, O_RDONLY | O_CLOEXEC, 0), n = 0, r;
-
-	if (fd < 0)
-		return fd;
-	while ((r = mm_sys3(__NR_read, fd, to + n, room - n - 1)) > 0)
-		n += r;
-	mm_sys1(__NR_close, fd);
-	to[n] = 0;
-	return n;
+	say(why);
+	for (;;)
+		mm_sys1(__NR_exit_group, code);
 }
 
-static const char *variable(const char *env, s64 bytes, const char *name)
+static void *room(u64 bytes)
+{
+	s64 at = mm_sys6(__NR_mmap, 0, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (mm_failed(at))
+		give_up(70, "there is no memory for starting the program as a variant; raise the limit on address space");
+	return (void *)at;
+}
+
+/* The whole of a file of /proc, with a NUL behind it. Nothing where it cannot be read. */
+static struct text slurp(const char *path)
+{
+	s64 fd = mm_sys3(__NR_open, path, O_RDONLY | O_CLOEXEC, 0), r;
+	struct text t = {0};
+
+	if (fd < 0)
+		return t;
+	t.at = room(LARGEST);
+	while ((r = mm_sys3(__NR_read, fd, t.at + t.bytes, LARGEST - t.bytes - 1)) > 0)
+		t.bytes += r;
+	mm_sys1(__NR_close, fd);
+	return t;
+}
+
+static const char *variable(struct text env, const char *name)
 {
 	u64 n = strlen(name);
 
-	for (const char *s = env; s < env + bytes; s += strlen(s) + 1)
+	for (const char *s = env.at; s < env.at + env.bytes; s += strlen(s) + 1)
 		if (!memcmp(s, name, n) && s[n] == '=')
 			return s + n + 1;
 	return NULL;
@@ -68,10 +94,10 @@ static int own_file(char *maps, char *path)
 }
 
 /* Where `monmod supervise` listens: see internal/supervisor. */
-static void socket_path(const char *env, s64 bytes, const char *config, const char *id, char *to)
+static void socket_path(struct text env, const char *config, const char *id, char *to)
 {
 	static const char digits[] = "0123456789abcdef";
-	const char *dir = variable(env, bytes, "XDG_RUNTIME_DIR");
+	const char *dir = variable(env, "XDG_RUNTIME_DIR");
 	const u64 key[2] = {0, 0};
 	struct mm_sip sip;
 	u8 digest[16];
@@ -94,53 +120,131 @@ static void socket_path(const char *env, s64 bytes, const char *config, const ch
 	memcpy(to + n, ".sock", 6);
 }
 
-__attribute__((visibility("hidden"))) void mm_preload_main(void)
+/* The socket of a group's file; it ends the program where the file is none. */
+static void find_socket(struct text env, const char *id, const char *file, char *to)
 {
-	char env[ROOM], text[ROOM], library[4096], program[4096], config[4096], socket[160];
-	char *argv[512], *envp[1024];
-	s64 bytes = slurp("/proc/self/environ", env, sizeof(env)), n, fd;
-	const char *id, *file;
-	u64 k = 0, e = 0;
+	char config[4096], link[MM_FD_LINK];
+	s64 n, fd = mm_sys3(__NR_open, file, O_PATH | O_CLOEXEC, 0);
 
-	if (bytes <= 0)
-		return;
-	id = variable(env, bytes, "MONMOD_ID");
-	file = variable(env, bytes, "MONMOD_CONFIG");
-	if (!id || !file)
-		return;
-	fd = mm_sys3(__NR_open, file, O_PATH | O_CLOEXEC, 0);
-	if (fd < 0) {
-		say("MONMOD_CONFIG names a file that cannot be opened; give the group file's path");
-		mm_sys1(__NR_exit_group, 78);
-	}
-	char link[MM_FD_LINK];
-
+	if (fd < 0)
+		give_up(78, "MONMOD_CONFIG names a file that cannot be opened; give the group file's path");
 	mm_fd_link(link, fd);
 	n = mm_sys4(__NR_readlinkat, MM_AT_FDCWD, link, config, sizeof(config) - 1);
 	config[n > 0 ? n : 0] = 0;
 	mm_sys1(__NR_close, fd);
+	socket_path(env, config, id, to);
+}
+
+static int same_file(const char *a, const char *b)
+{
+	u64 one[18], other[18];
+
+	return mm_sys2(__NR_stat, a, one) == 0 && mm_sys2(__NR_stat, b, other) == 0 && one[0] == other[0] && one[1] == other[1];
+}
+
+/*
+ * Does a look for this name, as the launcher does it, find the running program? Programs that are many (busybox) go by the
+ * name that they were called by, so it is kept where it leads back to them.
+ */
+static int leads_here(struct text env, const char *name)
+{
+	const char *dirs = variable(env, "PATH");
+	char path[4096];
+	u64 n = strlen(name);
+
+	for (const char *s = name; *s; s++)
+		if (*s == '/')
+			return same_file(name, "/proc/self/exe");
+	for (dirs = dirs ? dirs : "/usr/local/bin:/bin:/usr/bin"; *name && *dirs;) {
+		u64 k = 0;
+
+		while (dirs[k] && dirs[k] != ':')
+			k++;
+		if (k + n + 2 < sizeof(path)) {
+			u64 d = k ? k : 1;
+
+			memcpy(path, k ? dirs : ".", d);
+			path[d] = '/';
+			memcpy(path + d + 1, name, n + 1);
+			if (mm_sys3(__NR_faccessat, MM_AT_FDCWD, path, 1 /* X_OK */) == 0)
+				return same_file(path, "/proc/self/exe");
+		}
+		dirs += k + (dirs[k] == ':');
+	}
+	return 0;
+}
+
+/* LD_PRELOAD without this library, in place; nothing is left of a list that held nothing else. */
+static int keep_others(char *list, const char *library)
+{
+	char *to = list;
+
+	for (char *s = list; *s;) {
+		u64 n = 0;
+
+		while (s[n] && s[n] != ':' && s[n] != ' ')
+			n++;
+		int ours = n == strlen(library) && !memcmp(s, library, n);
+
+		if (n && !ours) {
+			if (to != list)
+				*to++ = ':';
+			memmove(to, s, n);
+			to += n;
+		}
+		s += n + (s[n] != 0);
+	}
+	*to = 0;
+	return to != list;
+}
+
+__attribute__((visibility("hidden"))) void mm_preload_main(void)
+{
+	struct text env = slurp("/proc/self/environ"), words, maps;
+	char library[4096], program[4096], found[160];
+	const char *id, *file, *socket, *token;
+	u64 k = 0, e = 0;
+	s64 n;
+
+	if (!env.bytes)
+		return;
+	id = variable(env, "MONMOD_ID");
+	file = variable(env, "MONMOD_CONFIG");
+	socket = variable(env, "MONMOD_SOCKET");
+	token = variable(env, "MONMOD_TOKEN");
+	if (!socket && (!id || !file))
+		return;
+	if (socket && !token)
+		give_up(78, "MONMOD_SOCKET is set and MONMOD_TOKEN is not; both are for the runtime to set");
+	if (!socket) {
+		find_socket(env, id, file, found);
+		socket = found;
+	}
 	n = mm_sys4(__NR_readlinkat, MM_AT_FDCWD, "/proc/self/exe", program, sizeof(program) - 1);
 	program[n > 0 ? n : 0] = 0;
-	slurp("/proc/self/maps", text, sizeof(text));
-	if (!own_file(text, library) || n <= 0) {
-		say("the library could not find its own file or the program's; is /proc mounted?");
-		mm_sys1(__NR_exit_group, 70);
-	}
-	socket_path(env, bytes, config, id, socket);
+	maps = slurp("/proc/self/maps");
+	words = slurp("/proc/self/cmdline");
+	if (!maps.bytes || !words.at || !own_file(maps.at, library) || n <= 0)
+		give_up(70, "the library could not find its own file or the program's; is /proc mounted?");
+
+	char **argv = room((words.bytes + 16) * sizeof(char *)), **envp = room((env.bytes + 16) * sizeof(char *));
+
 	argv[k++] = library;
 	argv[k++] = "--socket";
-	argv[k++] = socket;
+	argv[k++] = (char *)socket;
+	if (token) {
+		argv[k++] = "--token";
+		argv[k++] = (char *)token;
+	}
 	argv[k++] = "--";
-	argv[k++] = program;
-	n = slurp("/proc/self/cmdline", text, sizeof(text));
-	for (char *s = text + strlen(text) + 1; s < text + n && k < 511; s += strlen(s) + 1)
+	argv[k++] = words.bytes && leads_here(env, words.at) ? words.at : program;
+	for (char *s = words.at + strlen(words.at) + 1; s < words.at + words.bytes; s += strlen(s) + 1)
 		argv[k++] = s;
-	argv[k] = NULL;
-	for (char *s = env; s < env + bytes && e < 1023; s += strlen(s) + 1)
-		if (memcmp(s, "LD_PRELOAD=", 11))
+	for (char *s = env.at, *next; s < env.at + env.bytes; s = next) {
+		next = s + strlen(s) + 1;
+		if (memcmp(s, "LD_PRELOAD=", 11) || keep_others(s + 11, library))
 			envp[e++] = s;
-	envp[e] = NULL;
-	n = mm_sys3(__NR_execve, library, argv, envp);
-	say("the library could not be executed (is its file executable, and not on a noexec mount?)");
-	mm_sys1(__NR_exit_group, 70);
+	}
+	mm_sys3(__NR_execve, library, argv, envp);
+	give_up(70, "the library could not be executed (is its file executable, and not on a noexec mount?)");
 }
