@@ -163,6 +163,15 @@ static void map_segment(struct mm_boot *b, int fd, const Elf64_Phdr *ph, u64 bia
 		b->proc->exec_map[b->proc->exec_maps++] = (struct mm_range){from, MM_UP(mem_end, MM_PAGE)};
 }
 
+/* A segment stays within what is reserved for its image: nothing of it wraps, or is longer in the file than in memory. */
+static int sound(const Elf64_Phdr *ph)
+{
+	const u64 most = 1ul << 46;
+
+	return ph->p_vaddr < most && ph->p_memsz < most && ph->p_filesz <= ph->p_memsz && ph->p_vaddr + ph->p_memsz <= most &&
+	       ph->p_offset % MM_PAGE == ph->p_vaddr % MM_PAGE;
+}
+
 static void map_image(struct mm_boot *b, int fd, const char *path, u64 want, struct image *im)
 {
 	Elf64_Ehdr eh;
@@ -177,6 +186,8 @@ static void map_image(struct mm_boot *b, int fd, const char *path, u64 want, str
 		mm_boot_fail(b, 126, -ENOEXEC, "exec format error (not a 64-bit x86 ELF program):", path);
 	for (u32 i = 0; i < eh.e_phnum; i++) {
 		if (ph[i].p_type == PT_LOAD) {
+			if (!sound(&ph[i]))
+				mm_boot_fail(b, 126, -ENOEXEC, "exec format error (a segment makes no sense):", path);
 			low = MM_MIN(low, ph[i].p_vaddr & ~(u64)(MM_PAGE - 1));
 			if (ph[i].p_vaddr + ph[i].p_memsz > high)
 				high = ph[i].p_vaddr + ph[i].p_memsz;
@@ -188,7 +199,7 @@ static void map_image(struct mm_boot *b, int fd, const char *path, u64 want, str
 			im->stack_exec = (ph[i].p_flags & PF_X) != 0;
 		}
 	}
-	if (low >= high || high > 1ul << 46)
+	if (low >= high)
 		mm_boot_fail(b, 126, -ENOEXEC, "exec format error (nothing to load):", path);
 	high = MM_UP(high, MM_PAGE);
 	im->fixed = eh.e_type == ET_EXEC;

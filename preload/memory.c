@@ -9,6 +9,8 @@
 #include <linux/fcntl.h>
 #include <linux/mman.h>
 
+#define HUGETLBFS 0x958458f6ul /* include/uapi/linux/magic.h */
+#define HUGE_MAX (1ul << 30)
 #define SCM_BYTES 24 /* CMSG_SPACE of one descriptor */
 
 /* Which calls are local: not in the stream at all. */
@@ -55,13 +57,31 @@ static void placed(struct mm_thread *t, u64 hint, s64 got)
 		t->proc->mmap_next = hint;
 }
 
+/* The kernel rounds the length of a mapping of huge pages up to theirs, which can be a gigabyte. */
+static int reaches_monitor(const struct mm_proc *p, u64 at, u64 bytes, u64 flags, u64 fd)
+{
+	u64 fs[15] = {0}, most = bytes + HUGE_MAX;
+
+	if (mm_touches_monitor(p, at, bytes))
+		return 1;
+	if (!mm_touches_monitor(p, at, most < bytes ? bytes : most))
+		return 0;
+	if (flags & MAP_ANONYMOUS)
+		return (flags & MAP_HUGETLB) != 0;
+	return mm_sys2(__NR_fstatfs, fd, fs) < 0 || fs[0] == HUGETLBFS;
+}
+
 static s64 map(struct mm_thread *t, u64 at, u64 bytes, u64 prot, u64 flags, u64 fd, u64 offset)
 {
 	u64 hint = at;
 	s64 got;
 
-	if ((flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) && mm_touches_monitor(t->proc, at, bytes))
-		return (flags & MAP_FIXED_NOREPLACE) ? -EEXIST : -ENOMEM;
+	if ((flags & MAP_FIXED) && at < MM_PAGE)
+		return -EPERM; /* as for everyone without CAP_SYS_RAWIO: a null pointer leads nowhere */
+	if ((flags & MAP_FIXED) && reaches_monitor(t->proc, at, bytes, flags, fd))
+		return -ENOMEM;
+	if ((flags & MAP_FIXED_NOREPLACE) && mm_touches_monitor(t->proc, at, bytes))
+		return -EEXIST;
 	if (!(flags & MAP_FIXED) && mm_touches_monitor(t->proc, at, bytes))
 		hint = 0;
 	place(t, &hint, bytes, flags);
@@ -93,6 +113,8 @@ static s64 remap(struct mm_thread *t)
 
 	if (mm_touches_monitor(t->proc, a[0], a[1] ? a[1] : 1) || ((a[3] & 2) && mm_touches_monitor(t->proc, a[4], a[2])))
 		return -EFAULT;
+	if ((a[3] & 2) && a[4] < MM_PAGE)
+		return -EPERM;
 	if (!(a[3] & 2) && mm_touches_monitor(t->proc, a[0], a[2]) && !(a[3] & 1))
 		return -ENOMEM;
 	return mm_sys5(__NR_mremap, a[0], a[1], a[2], a[3], a[4]);

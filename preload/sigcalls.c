@@ -179,7 +179,7 @@ s64 mm_kill_call(struct mm_thread *t)
 	struct mm_call *c = &t->call;
 	u32 signo = (u32)(c->nr == MM_NR_tgkill ? c->a[2] : c->a[1]);
 
-	if (signo && BIT(signo & 63) & BIT(MM_KICK_SIGNAL))
+	if (signo == MM_KICK_SIGNAL)
 		return 0; /* nobody uses it; as our kick it must not be sent by the program */
 	return mm_app_call(t);
 }
