@@ -70,6 +70,9 @@ void mm_describe_fcntl(struct mm_thread *t)
 	case 1038:
 		mm_take(t, 2, 8, 1);
 		return;
+	case 17: /* F_GETOWNER_UIDS writes behind its argument: for checkpoints, and not in every kernel */
+		mm_refuse(c, -EINVAL);
+		return;
 	case F_GETFL:
 	case F_GETOWN:
 	case F_GETSIG:

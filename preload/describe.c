@@ -505,7 +505,6 @@ static void describe_arg(struct mm_thread *t, int i)
 static void refuse_special_cases(struct mm_thread *t)
 {
 	struct mm_call *c = &t->call;
-	u32 level = (u32)c->a[1], option = (u32)c->a[2];
 
 	switch (c->nr) {
 	case MM_NR_timer_settime:
@@ -514,11 +513,6 @@ static void refuse_special_cases(struct mm_thread *t)
 	case MM_NR_timer_delete:
 		if (t->proc->alarm_timer && (u32)c->a[0] == t->proc->alarm_timer - 1)
 			mm_refuse(c, -EINVAL); /* the monitor's own */
-		break;
-	case MM_NR_getsockopt:
-		/* SO_GET_FILTER counts in instructions, TCP_ZEROCOPY_RECEIVE follows pointers, SO_PEERPIDFD opens a descriptor */
-		if ((level == 1 && (option == 26 || option == 77)) || (level == 6 && option == 35))
-			mm_refuse(c, -ENOPROTOOPT);
 		break;
 	}
 }

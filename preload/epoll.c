@@ -122,6 +122,12 @@ s64 mm_execute_epoll_wait(struct mm_thread *t)
 
 void mm_effect_epoll_wait(struct mm_thread *t, s64 ret)
 {
-	if (ret > 0 && t->call.extra && !mm_is_leader(t->proc) && hand_over_events(t, ret) != ret)
+	struct mm_call *c = &t->call;
+
+	if (ret <= 0 || !c->extra || mm_is_leader(t->proc))
+		return;
+	if (ret > (s64)c->x[2] || c->outs[c->nout - 1].bytes != ret * sizeof(struct epoll_event))
+		mm_diverge(t, MM_WHY_STREAM);
+	if (hand_over_events(t, ret) != ret)
 		mm_diverge(t, MM_WHY_RESULT);
 }

@@ -103,7 +103,6 @@ void mm_place_by_path(struct mm_thread *t);
 void mm_repeat_by_path(struct mm_thread *t, s64 ret);
 int mm_follows_links(const struct mm_call *c);
 
-
 /* rules.c: the group's exceptions by call and path */
 #define MM_NAME 4096
 u32 mm_rules_of(const struct mm_proc *p, const char *path);

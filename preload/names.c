@@ -11,9 +11,14 @@
 #include "table.gen.h"
 #include <linux/errno.h>
 
-#define SUFFIX 6u       /* of mkstemp(3) */
-#define LONGEST 10u     /* of mktemp(1) */
+#define SUFFIX 6u        /* of mkstemp(3) */
+#define LONGEST 10u      /* of mktemp(1) */
 #define CREATE_NEW 0300u /* O_CREAT | O_EXCL */
+
+static int is_drawn(u8 s)
+{
+	return (s >= '0' && s <= '9') || (s >= 'a' && s <= 'z') || (s >= 'A' && s <= 'Z');
+}
 
 /*
  * How many characters at the end of a path may be drawn: six, or all that follow a dot, dash or underscore where mktemp(1) was
@@ -23,12 +28,8 @@ static u64 drawn(const char *path, u64 n)
 {
 	u64 run = 0;
 
-	for (; run < n && run <= LONGEST; run++) {
-		char s = path[n - 1 - run];
-
-		if (!((s >= '0' && s <= '9') || (s >= 'a' && s <= 'z') || (s >= 'A' && s <= 'Z')))
-			break;
-	}
+	while (run < n && run <= LONGEST && is_drawn(path[n - 1 - run]))
+		run++;
 	if (run < SUFFIX || n <= SUFFIX)
 		return 0;
 	if (run > LONGEST || run == n)
@@ -141,6 +142,9 @@ void mm_name_take(struct mm_thread *t, s64 ret)
 
 	if (ret < 0 || !arg || n >= sizeof(name->own) || !memcmp(path + n - k, c->digest, k))
 		return;
+	for (u64 i = 0; i < k; i++) /* anything else would lead to another folder */
+		if (!is_drawn(c->digest[i]))
+			mm_diverge(t, MM_WHY_STREAM);
 	/*
 	 * The string that the program gave is the template of mkstemp(3), which it may print or look at afterwards. On one file
 	 * system it becomes the leader's name; where it cannot be written, or there are copies, the table translates.

@@ -93,12 +93,21 @@ static void describe_setsockopt(struct mm_thread *t)
 	if (((u32)c->a[1] == 1 && (option == 26 || option == 50 || option == 51 || option == 52 || option == 60)) ||
 	    (u32)c->a[1] == 263)
 		mm_refuse(c, -ENOPROTOOPT);
+	/* tables of packet filters have counters written wherever they say; XDP and RDS register memory */
+	if (((u32)c->a[1] == 0 && (option == 64 || option == 96 || option == 128)) || ((u32)c->a[1] == 41 && option == 64) ||
+	    (u32)c->a[1] == 276 || (u32)c->a[1] == 283)
+		mm_refuse(c, -ENOPROTOOPT);
 }
 
 static void describe_getsockopt(struct mm_thread *t)
 {
+	u32 level = (u32)t->call.a[1], option = (u32)t->call.a[2];
+
 	mm_by_leader(t);
-	if ((u32)t->call.a[1] == 6 && (u32)t->call.a[2] == 35) /* TCP_ZEROCOPY_RECEIVE: its value holds addresses to map and write */
+	if (level == 6 && option == 35) /* TCP_ZEROCOPY_RECEIVE: its value holds addresses to map and write */
+		mm_refuse(&t->call, -ENOPROTOOPT);
+	if (level == 1 &&
+	    (option == 26 || option == 77)) /* SO_GET_FILTER counts in instructions, SO_PEERPIDFD opens a descriptor */
 		mm_refuse(&t->call, -ENOPROTOOPT);
 }
 
@@ -166,10 +175,14 @@ void mm_describe_special(struct mm_thread *t)
 	case MM_NR_rt_sigsuspend:
 	case MM_NR_rt_sigtimedwait:
 	case MM_NR_pause:
-	case MM_NR_set_tid_address:
 	case MM_NR_splice:
 	case MM_NR_signalfd4:
 		mm_by_leader(t);
+		break;
+	case MM_NR_set_tid_address:
+		mm_by_leader(t);
+		if (mm_touches_monitor(t->proc, c->a[0], 4)) /* the kernel stores there when the thread ends */
+			c->x[0] = 0;
 		break;
 	case MM_NR_dup:
 	case MM_NR_dup2:
