@@ -12,7 +12,7 @@ import (
 // Kinds of frames between supervisors.
 const (
 	frameNote   = 0
-	frameStream = 1 // leader's host to follower's: offset (8 bytes) and bytes of the ring
+	frameStream = 1 // leader's host to follower's: offset, end of what was published with it (8 bytes each), and bytes of the ring
 	frameIndex  = 2 // back: what the follower's index page says
 )
 

@@ -208,20 +208,31 @@ func pumped(t *testing.T, m mirrors) *session {
 
 func TestPumpTakesNothingImpossible(t *testing.T) {
 	le := binary.LittleEndian
-	stream := func(at uint64, n int) []byte { return append(le.AppendUint64(nil, at), make([]byte, n)...) }
+	stream := func(at, end uint64, n int) []byte {
+		return append(le.AppendUint64(le.AppendUint64(nil, at), end), make([]byte, n)...)
+	}
 	s := pumped(t, mirrors{stream: true})
+	var arrived uint64
 	for _, c := range []struct {
 		name string
 		in   []byte
 		ok   bool
+		head uint64 // as the follower sees it afterwards
 	}{
-		{"empty", nil, false}, {"no data", stream(0, 0), false}, {"not of 8", stream(0, 12), false}, {"elsewhere", stream(8, 8), false},
-		{"first", stream(0, 64), true}, {"again", stream(0, 64), false}, {"to the brim", stream(64, abi.RingMin-64), true},
-		{"over", stream(abi.RingMin, 8), false},
+		{"empty", nil, false, 0}, {"no data", stream(0, 0, 0), false, 0}, {"not of 8", stream(0, 12, 12), false, 0},
+		{"elsewhere", stream(8, 16, 8), false, 0}, {"first", stream(0, 64, 64), true, 64}, {"again", stream(0, 64, 64), false, 64},
+		{"a part", stream(64, 1024, 64), true, 64}, {"and the rest", stream(128, 1024, 896), true, 1024},
+		{"to the brim", stream(1024, abi.RingMin, abi.RingMin-1024), true, abi.RingMin},
+		{"over", stream(abi.RingMin, abi.RingMin+8, 8), false, abi.RingMin},
 	} {
-		if err := s.takeStream(0, c.in); (err == nil) != c.ok {
-			t.Errorf("stream: %s: %v", c.name, err)
+		err := s.takeStream(0, &arrived, c.in)
+		if head := s.arena.head(); (err == nil) != c.ok || head != c.head {
+			t.Errorf("stream: %s: %v, published up to %d", c.name, err, head)
 		}
+	}
+	s, arrived = pumped(t, mirrors{stream: true}), 0
+	if err := s.takeStream(0, &arrived, stream(0, 8, 64)); err == nil || s.arena.head() != 0 {
+		t.Errorf("more than was published was taken: %v, published up to %d", err, s.arena.head())
 	}
 	m := mirrors{}
 	m.index[0] = true

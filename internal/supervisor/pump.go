@@ -16,11 +16,11 @@ import (
 // the index page. Rings have one size everywhere, so what fits into the one fits into the other.
 
 const (
-	pumpChunk = peer.MaxPayload - offsetBytes
+	pumpChunk = peer.MaxPayload - placeBytes
 	// pumpDoze bounds a sleep on a bell: how long a pump may take to see that its session is over.
-	pumpDoze    = 200 * time.Millisecond
-	offsetBytes = 8
-	indexBytes  = 3*8 + 4*4 + 8 // tail, compared, done, waits, verdict, its length, zero, its sequence; then its form
+	pumpDoze   = 200 * time.Millisecond
+	placeBytes = 2 * 8         // of a piece of the stream: its own place, and where what was published with it ends
+	indexBytes = 3*8 + 4*4 + 8 // tail, compared, done, waits, verdict, its length, zero, its sequence; then its form
 )
 
 // pump starts what carries the lanes between this host's variant and the others.
@@ -66,7 +66,7 @@ func (s *session) sendStream(r *remote) error {
 	ring := s.arena.stream.mem[abi.Page:]
 	size := uint64(len(ring))
 	var sent uint64
-	var offset [offsetBytes]byte
+	var place [placeBytes]byte
 	for !s.closing() && r.session.Err() == nil {
 		head := atomic.LoadUint64(&page.Head)
 		ahead := head - sent
@@ -82,13 +82,16 @@ func (s *session) sendStream(r *remote) error {
 			atomic.StoreUint32(&index.Waits, 0)
 			continue
 		}
-		at := sent % size
-		n := min(ahead, size-at, pumpChunk)
-		binary.LittleEndian.PutUint64(offset[:], sent)
-		if err := r.session.Send(frameStream, offset[:], ring[at:at+n]); err != nil {
-			return err
+		for sent < head {
+			at := sent % size
+			n := min(head-sent, size-at, pumpChunk)
+			binary.LittleEndian.PutUint64(place[:], sent)
+			binary.LittleEndian.PutUint64(place[8:], head)
+			if err := r.session.Send(frameStream, place[:], ring[at:at+n]); err != nil {
+				return err
+			}
+			sent += n
 		}
-		sent += n
 	}
 	return nil
 }
@@ -130,27 +133,36 @@ func (s *session) takeIndex(r *remote, b []byte) error {
 }
 
 func (s *session) receiveStream(r *remote, slot int) error {
-	return r.session.Recv(func(_ uint8, b []byte) error { return s.takeStream(slot, b) }, frameStream)
+	var arrived uint64
+	return r.session.Recv(func(_ uint8, b []byte) error { return s.takeStream(slot, &arrived, b) }, frameStream)
 }
 
-// takeStream writes what the leader's supervisor says into the ring that the follower reads.
-func (s *session) takeStream(slot int, b []byte) error {
+// takeStream writes what the leader's supervisor says into the ring that the follower reads. A follower takes whole records,
+// so what was published at once there is published at once here, in however many pieces it arrives.
+func (s *session) takeStream(slot int, arrived *uint64, b []byte) error {
 	page, index := s.arena.streamPage(), s.arena.indexPage(slot)
 	ring := s.arena.stream.mem[abi.Page:]
 	size := uint64(len(ring))
-	if len(b) <= offsetBytes || len(b)%8 != 0 {
+	if len(b) <= placeBytes || len(b)%8 != 0 {
 		return fmt.Errorf("%d bytes of a stream", len(b))
 	}
-	head, data := page.Head, b[offsetBytes:]
-	if at := binary.LittleEndian.Uint64(b); at != head {
-		return fmt.Errorf("bytes of a stream from %d on, where %d is the next", at, head)
+	from, end, data := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:]), b[placeBytes:]
+	if from != *arrived {
+		return fmt.Errorf("bytes of a stream from %d on, where %d is the next", from, *arrived)
 	}
-	if tail := atomic.LoadUint64(&index.Tail); tail > head || head-tail+uint64(len(data)) > size {
-		return fmt.Errorf("%d bytes of a stream that do not fit behind %d of %d", len(data), head-tail, size)
+	if tail := atomic.LoadUint64(&index.Tail); tail > from || from-tail+uint64(len(data)) > size {
+		return fmt.Errorf("%d bytes of a stream that do not fit behind %d of %d", len(data), from-tail, size)
 	}
-	n := copy(ring[head%size:], data)
+	n := copy(ring[from%size:], data)
 	copy(ring, data[n:])
-	atomic.StoreUint64(&page.Head, head+uint64(len(data)))
+	*arrived += uint64(len(data))
+	switch {
+	case *arrived > end:
+		return fmt.Errorf("a stream up to %d of which only %d was published", *arrived, end)
+	case *arrived < end:
+		return nil
+	}
+	atomic.StoreUint64(&page.Head, end)
 	if atomic.LoadUint32(&index.Waits) != 0 {
 		atomic.AddUint32(&page.Bell, 1)
 		wake(&page.Bell)
