@@ -24,6 +24,9 @@ const (
 	followerIP = "10.77.0.2"
 )
 
+// monmod is the program under test.
+var monmod = target.Built("monmod")
+
 // host is one host of a test: a namespace of each kind that hosts have of their own.
 type host struct {
 	id     int
@@ -106,7 +109,7 @@ func (w *world) keys(config string, to ...*host) {
 	w.t.Helper()
 	out := filepath.Join(w.base, "keys")
 	w.must(os.RemoveAll(out))
-	w.native(target.Built("monmod"), "keygen", "--config", config, "--out", out)
+	w.native(monmod, "keygen", "--config", config, "--out", out)
 	for _, h := range to {
 		dir := filepath.Join(h.dir, "keys")
 		w.must(os.RemoveAll(dir))
@@ -155,7 +158,7 @@ func (w *world) spec(h *host, argv ...string) proc.Spec {
 // start runs a program on the host as its variant of the group.
 func (w *world) start(h *host, program ...string) *proc.Process {
 	w.t.Helper()
-	return w.startSpec(w.spec(h, append([]string{target.Built("monmod"), "run", "--id", strconv.Itoa(h.id), "--config", h.config, "--"}, program...)...))
+	return w.startSpec(w.spec(h, append([]string{monmod, "run", "--id", strconv.Itoa(h.id), "--config", h.config, "--"}, program...)...))
 }
 
 func (w *world) startSpec(spec proc.Spec) *proc.Process {
@@ -229,7 +232,7 @@ func (w *world) report(h *host) string {
 	if len(found) == 0 {
 		return ""
 	}
-	return string(w.native(target.Built("monmod"), "report", found[len(found)-1]).Stdout)
+	return string(w.native(monmod, "report", found[len(found)-1]).Stdout)
 }
 
 // left lists what a group must not leave behind on a host.

@@ -14,6 +14,7 @@ static void say(const char *text)
 int main(void)
 {
 	char role[6] = {0};
+	volatile int *volatile nowhere = (volatile int *)16;
 	int fd = open("role", O_RDONLY);
 
 	if (fd < 0 || read(fd, role, 5) != 5)
@@ -21,7 +22,7 @@ int main(void)
 	close(fd);
 	say("begin\n");
 	if (!strcmp(role, "fault"))
-		*(volatile int *)16 = 1;
+		*nowhere = 1;
 	while (!strcmp(role, "spins"))
 		;
 	while (!strcmp(role, "works")) {

@@ -1,0 +1,99 @@
+package hosts
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/monmod/monmod/test/internal/proc"
+	"github.com/monmod/monmod/test/internal/target"
+)
+
+// Two variants of one host with a supervisor each meet at unix sockets, whoever comes first.
+func TestUnixSockets(t *testing.T) {
+	w := newLocal(t)
+	for first := range 2 {
+		t.Run(fmt.Sprintf("variant %d first", first+1), func(t *testing.T) {
+			w.t = t
+			var ps [2]*proc.Process
+			ps[first] = w.start(w.hosts[first], "cat", w.seen("text"))
+			time.Sleep(200 * time.Millisecond)
+			ps[1-first] = w.start(w.hosts[1-first], "cat", w.seen("text"))
+			for i, p := range ps {
+				r := p.Wait()
+				want(t, fmt.Sprintf("variant %d", i+1), r, 0)
+				if got := string(r.Stdout); got != []string{"text\n", ""}[i] {
+					t.Errorf("variant %d has written %q", i+1, got)
+				}
+			}
+		})
+	}
+}
+
+// A program that is started with LD_PRELOAD comes to the supervisors that wait for it.
+func TestPreload(t *testing.T) {
+	w := newLocal(t)
+	for _, c := range []struct {
+		name   string
+		argv   []string
+		status int
+		stdout string
+	}{
+		{"output", []string{"cat", w.seen("text")}, 0, "text\n"},
+		{"status", []string{"/usr/bin/python3", "-c", "import os; print('MONMOD_ID' in os.environ, 'LD_PRELOAD' in os.environ); raise SystemExit(7)"}, 7, "False True\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w.t = t
+			var supervisors, ps [2]*proc.Process
+			for i, h := range w.hosts {
+				supervisors[i] = w.startSpec(w.spec(h, monmod, "supervise", "--id", strconv.Itoa(h.id), "--config", h.config))
+			}
+			w.sockets(2)
+			for i, h := range w.hosts {
+				ps[i] = w.startSpec(w.spec(h, append([]string{"env", "LD_PRELOAD=" + target.Built("libmonmod.so"),
+					"MONMOD_ID=" + strconv.Itoa(h.id), "MONMOD_CONFIG=" + h.config}, c.argv...)...))
+			}
+			for i := range ps {
+				r := ps[i].Wait()
+				want(t, fmt.Sprintf("the program of variant %d", i+1), r, c.status)
+				if i == 0 && string(r.Stdout) != c.stdout {
+					t.Errorf("the leader's output is not %q: %s", c.stdout, r)
+				}
+				want(t, fmt.Sprintf("the supervisor of variant %d", i+1), supervisors[i].Wait(), c.status)
+			}
+		})
+	}
+}
+
+// newLocal is a world whose hosts are this machine, with nothing of their own but their supervisors.
+func newLocal(t *testing.T) *world {
+	t.Helper()
+	needs(t)
+	w := newWorld(t, unixSockets, "start_timeout: 10s")
+	w.each(func(h *host) { w.file(h, "text", "text\n") })
+	return w
+}
+
+// sockets waits until so many supervisors wait for their programs.
+func (w *world) sockets(n int) {
+	w.t.Helper()
+	for end := time.Now().Add(soon); ; time.Sleep(10 * time.Millisecond) {
+		found := 0
+		_ = filepath.WalkDir(w.hosts[0].state, func(path string, d os.DirEntry, err error) error {
+			if err == nil && d.Type()&os.ModeSocket != 0 && !strings.Contains(path, "/peers/") {
+				found++
+			}
+			return nil
+		})
+		if found == n {
+			return
+		}
+		if time.Now().After(end) {
+			w.t.Fatalf("%d of %d supervisors wait for their programs", found, n)
+		}
+	}
+}
