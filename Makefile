@@ -64,7 +64,7 @@ soak: build
 	scripts/fuzz $(or $(FUZZTIME),1m)
 
 install:
-	packaging/install "$(BUILD)" "$(DESTDIR)" "$(PREFIX)"
+	@packaging/install "$(BUILD)" "$(DESTDIR)" "$(PREFIX)"
 
 lint:
 	@test -z "$$(gofmt -l . | tee /dev/stderr)"
