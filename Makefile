@@ -18,7 +18,7 @@ export GOFLAGS ?= -buildvcs=false
 # The control plane runs under the race detector. The others start servers and engines, and one package at a time, because
 # they measure what programs do and not how busy a small machine is.
 RACED  := ./hooks/... ./runtime/... $(patsubst %,./%/...,$(filter-out %/dockerd %/ociimage,$(wildcard internal/*)))
-SERIAL := ./cmd/... ./examples/... ./test/... ./internal/dockerd ./internal/ociimage
+SERIAL := ./docs ./packaging ./cmd/... ./examples/... ./test/... ./internal/dockerd ./internal/ociimage
 
 .PHONY: all build generate clean deps test demo bench soak install lint
 all: build

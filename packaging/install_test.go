@@ -1,0 +1,79 @@
+// Package packaging holds what puts monmod on a machine; here is its test.
+package packaging
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func install(t *testing.T, build, destdir, prefix string) (string, error) {
+	t.Helper()
+	out, err := exec.Command("./install", build, destdir, prefix).CombinedOutput()
+	return string(out), err
+}
+
+// TestInstall installs into a folder and looks at everything that is then there.
+func TestInstall(t *testing.T) {
+	build, dest := t.TempDir(), t.TempDir()
+	if out, err := install(t, build, dest, "/opt/m"); err == nil || !strings.Contains(out, "make build") {
+		t.Errorf("without built files: %v\n%s", err, out)
+	}
+	for _, name := range []string{"monmod", "monmod-runtime", "libmonmod.so"} {
+		if err := os.WriteFile(filepath.Join(build, name), []byte(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out, err := install(t, build, dest, "opt"); err == nil || !strings.Contains(out, "absolute") {
+		t.Errorf("a relative prefix: %v\n%s", err, out)
+	}
+	out, err := install(t, build, dest, "/opt/m")
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	want := map[string]bool{"opt/m/bin/monmod": true, "opt/m/bin/monmod-runtime": true, "opt/m/lib/monmod/libmonmod.so": true}
+	err = filepath.WalkDir(dest, func(path string, e os.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		name, err := filepath.Rel(dest, path)
+		if err != nil {
+			return err
+		}
+		info, err := e.Info()
+		if !want[name] || info.Mode().Perm() != 0o755 {
+			t.Errorf("%s with mode %v was installed", name, info.Mode())
+		}
+		delete(want, name)
+		return err
+	})
+	if err != nil || len(want) > 0 {
+		t.Errorf("not installed: %v (%v)", want, err)
+	}
+	for _, path := range []string{`"path": "/opt/m/bin/monmod-runtime"`, `BinaryName = "/opt/m/bin/monmod-runtime"`, `monmod = ["/opt/m/bin/monmod-runtime"]`} {
+		if !strings.Contains(out, path) {
+			t.Errorf("it does not print %s:\n%s", path, out)
+		}
+	}
+	if strings.Contains(out, dest+"/opt/m/bin/monmod-runtime\"") || strings.Contains(out, "@BINDIR@") {
+		t.Errorf("a snippet names a path that will not be:\n%s", out)
+	}
+}
+
+// TestDockerSnippet makes sure that what people paste is JSON.
+func TestDockerSnippet(t *testing.T) {
+	text, err := os.ReadFile("engines/docker")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var config struct {
+		Runtimes map[string]struct{ Path string }
+	}
+	if err := json.Unmarshal(regexp.MustCompile(`(?m)^#.*$`).ReplaceAll(text, nil), &config); err != nil || config.Runtimes["monmod"].Path == "" {
+		t.Errorf("%v: %+v", err, config)
+	}
+}
