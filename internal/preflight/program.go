@@ -174,7 +174,7 @@ func (l *looker) byName(base, script string) bool {
 		}
 		return true
 	case slices.Contains(launchers, base):
-		l.report.add(Certain, l.args[0], "%s starts another program, which ends the group in this version: %s; instead of an init in the image use the engine's (--init is not monitored)", base, words)
+		l.report.add(Certain, l.args[0], "%s starts another program, which ends the group in this version: %s, and no --init", base, words)
 		return true
 	case known[base] != "":
 		l.report.add(Probable, l.args[0], "%s %s, which ends the group in this version: configure it as one process with one thread", base, known[base])
