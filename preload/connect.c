@@ -55,23 +55,46 @@ static void say(struct mm_boot *b, u32 type, const void *body, u32 bytes, int fd
 		mm_sys1(__NR_exit_group, MM_EXIT_DIVERGED); /* nobody to tell */
 }
 
+/* In the place of a message of the start the supervisor may refuse it: an exit code and, where nobody else would, why. */
+struct refusal {
+	struct mm_msg_fatal fatal;
+	char text[512];
+};
+
+static void __attribute__((noreturn)) refused(const struct refusal *r, u64 bytes)
+{
+	if (bytes > sizeof(r->fatal)) {
+		mm_sys3(__NR_write, 2, "monmod: ", 8);
+		mm_sys3(__NR_write, 2, r->text, bytes - sizeof(r->fatal));
+		mm_sys3(__NR_write, 2, "\n", 1);
+	}
+	for (;;)
+		mm_sys1(__NR_exit_group, r->fatal.exit_code);
+}
+
 /* A message of one type, of exactly `bytes`, with `fds` descriptors. Anything else ends the start. */
 static void hear(struct mm_boot *b, u32 type, void *body, u32 bytes, int *fds, u32 *count)
 {
 	struct mm_msg head;
-	u64 iov[4] = {(u64)&head, sizeof(head), (u64)body, bytes};
+	struct refusal no = {0};
+	u64 iov[4] = {(u64)&head, sizeof(head), (u64)&no, sizeof(no)};
 	struct rights rights = {0};
 	struct header h = {.iov = (u64)iov, .iov_count = 2, .control = (u64)&rights, .control_bytes = sizeof(rights)};
 	s64 r;
 
+	_Static_assert(sizeof(no) >= sizeof(struct mm_msg_start), "room for every message of the start");
 	do
 		r = mm_sys3(__NR_recvmsg, b->socket, &h, 0x40000000 /* MSG_CMSG_CLOEXEC */);
 	while (r == -EINTR);
-	if (r <= 0) /* the supervisor has refused or gone; it has said why */
+	if (r <= 0) /* the supervisor has gone */
 		mm_sys1(__NR_exit_group, MM_EXIT_DIVERGED);
+	if (r >= (s64)(sizeof(head) + sizeof(no.fatal)) && head.magic == MM_MSG_MAGIC && head.version == MM_ABI_VERSION &&
+	    head.type == MM_MSG_FATAL)
+		refused(&no, r - sizeof(head));
 	if (r != (s64)(sizeof(head) + bytes) || head.magic != MM_MSG_MAGIC || head.version != MM_ABI_VERSION || head.type != type)
 		mm_boot_fail(b, 70, 0, "the supervisor's message is not of this version of the library;",
 			     "install monmod and libmonmod.so together");
+	memcpy(body, &no, bytes);
 	*count = h.control_bytes >= 20 && rights.type == 1 ? (u32)(rights.bytes - 16) / 4 : 0;
 	if (*count > MM_START_FDS)
 		*count = 0;

@@ -12,6 +12,8 @@
  *                                     ←    GO
  *   …then only library → supervisor: SIGNAL, DIVERGED, AUDIT, TRACE, STOP, FATAL
  *
+ * In the place of START, ARENA or GO the supervisor may say FATAL: the start is off, the library leaves with its exit code.
+ *
  * The tether is a second socket on which nothing is ever sent: its end is the supervisor's death.
  */
 #ifndef MONMOD_START_H
@@ -36,7 +38,7 @@ enum mm_msg_type {
 	MM_MSG_AUDIT = 9,    /* the same, but the follower goes on with the leader's arguments */
 	MM_MSG_TRACE = 10,   /* struct mm_msg_case and the last records of this variant, oldest first, at the end */
 	MM_MSG_STOP = 11,    /* struct mm_msg_stop: the variant leaves by exit or by a signal */
-	MM_MSG_FATAL = 12,   /* struct mm_msg_fatal and a text: the monitor gives up */
+	MM_MSG_FATAL = 12,   /* struct mm_msg_fatal and a text of at most 512 bytes: who says it gives up */
 	MM_MSG_EVENT = 13,   /* a text: something the operator should know (a refused call, a non-PIE image) */
 };
 

@@ -210,6 +210,7 @@ func Supervise(ctx context.Context, opts SuperviseOptions) (code int, err error)
 		_ = os.Remove(socket)
 	}()
 	s := newSession(opts.Group, "(started elsewhere)", nil, opts.Logger)
+	s.adopted = true
 	if opts.patience > 0 {
 		s.patience = opts.patience
 	}

@@ -84,7 +84,7 @@ func SuperviseContainer(ctx context.Context, opts ContainerOptions) (code int, e
 	k := &keeper{opts: opts, come: make(chan arrival, abi.MaxVariants), clock: make(chan struct{}), stopped: make(chan struct{}), over: make(chan struct{})}
 	p := opts.Plan
 	k.s = newSession(opts.Group, p.Process.Args[0], p.Process.Args[1:], opts.Logger)
-	k.s.argv0 = p.Process.Args[0]
+	k.s.argv0, k.s.adopted = p.Process.Args[0], true
 	defer k.leave()
 	if err := k.seats(); err != nil {
 		return ExitConfig, err

@@ -23,6 +23,7 @@ type session struct {
 	program string   // as it was asked for
 	argv0   string   // what the program is to see as its name; "": what its library was given
 	args    []string // behind the program's name
+	adopted bool     // something else starts the variants
 	log     *logrus.Logger
 	common
 	arena    *arena
@@ -257,6 +258,7 @@ func (s *session) close(code int, text string) error {
 	s.peers.close(code, text)
 	for _, v := range s.variants {
 		if v.link != nil {
+			s.refuse(v, code, text)
 			v.link.close()
 		}
 	}
@@ -275,6 +277,22 @@ func (s *session) close(code int, text string) error {
 		errs = append(errs, s.arena.close())
 	}
 	return errors.Join(errs...)
+}
+
+// maxRefusal bounds what a variant is told of why it does not start, in bytes: include/monmod/start.h.
+const maxRefusal = 512
+
+// refuse tells a variant that waits for the start that it is off. One that something else started says why, since whoever
+// looks at its output sees nothing of this supervisor.
+func (s *session) refuse(v *variant, code int, text string) {
+	if s.running || code <= 0 || code > 255 {
+		return
+	}
+	if !s.adopted {
+		text = ""
+	}
+	body := abi.Append(nil, abi.Fatal{ExitCode: uint32(code), Nr: ^uint32(0)})
+	_ = v.link.send(abi.MsgFatal, append(body, text[:min(len(text), maxRefusal)]...)) // it may have gone by itself
 }
 
 // dismiss ends who is left after an error before the loop, or after having outlived SIGKILL. A library whose supervisor has
