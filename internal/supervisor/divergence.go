@@ -109,8 +109,14 @@ func (s *session) newReport(why cause, done report.Response) *report.Report {
 	if follower != nil {
 		s.fillSide(&r.Other, follower)
 	}
-	if why.body != nil {
+	switch {
+	case why.body != nil:
 		s.fillCase(r, why, r.Other.Variant != 0)
+	case why.variant != nil && why.variant.trace != nil:
+		// It gave up or was late: where, its last records say.
+		if c, err := report.DecodeCase(decoder{}, why.variant.trace); err == nil {
+			r.Lane, r.Seq = c.Lane, c.Seq
+		}
 	}
 	for _, v := range s.variants {
 		r.Variants = append(r.Variants, report.Variant{ID: v.id, Role: v.role(), PID: v.pid, Host: hostName(), Bases: basesOf(v.bases), Ended: v.ended()})

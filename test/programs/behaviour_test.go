@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -140,6 +141,8 @@ func TestEnvironment(t *testing.T) {
 	})
 }
 
+var atCall = regexp.MustCompile(`at call [1-9][0-9]* of lane 0`)
+
 // TestUncheckedProgram tries what this version cannot follow: it has to end with the call's name, and what the call would have
 // started must not run.
 func TestUncheckedProgram(t *testing.T) {
@@ -177,6 +180,9 @@ func TestUncheckedProgram(t *testing.T) {
 			}
 			if r.Status == 0 || !named {
 				s.t.Errorf("%s: want a failure that names one of %q: %s", c.name, c.calls, r)
+			}
+			if !atCall.Match(r.Stderr) {
+				s.t.Errorf("%s: it does not say at which call: %s", c.name, r)
 			}
 		}
 	})
