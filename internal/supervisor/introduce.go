@@ -3,6 +3,7 @@ package supervisor
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +12,8 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/monmod/monmod/internal/abi"
 	"github.com/monmod/monmod/internal/config"
@@ -134,18 +137,9 @@ func clipped(value string) string {
 	return fmt.Sprintf("%d bytes, sha256 %x", len(value), sum)
 }
 
-// fileDigest is that of the variant's program, found from where the variant stands: it may live in a container.
+// fileDigest is that of the variant's program.
 func fileDigest(v *variant) (string, error) {
-	path := string(v.hello[abi.SecProgram])
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(string(v.hello[abi.SecCwd]), path)
-	}
-	root, err := os.OpenRoot(fmt.Sprintf("/proc/%d/root", v.pid))
-	if err != nil {
-		return "", fmt.Errorf("compare the program file of %s: %w", v, err)
-	}
-	defer root.Close()
-	f, err := root.Open(strings.TrimPrefix(filepath.Clean(path), "/"))
+	f, err := openProgram(v)
 	if err != nil {
 		return "", fmt.Errorf("compare the program file of %s: %w", v, err)
 	}
@@ -155,4 +149,42 @@ func fileDigest(v *variant) (string, error) {
 		return "", fmt.Errorf("compare the program file of %s: %w", v, err)
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// openProgram opens a variant's program as the variant itself finds it: it may live in a container, whose links lead nowhere
+// else, and a name without a slash is looked for in its own PATH.
+func openProgram(v *variant) (*os.File, error) {
+	root, err := os.Open(fmt.Sprintf("/proc/%d/root", v.pid))
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	name, cwd := string(v.hello[abi.SecProgram]), string(v.hello[abi.SecCwd])
+	dirs := []string{""}
+	if !strings.Contains(name, "/") {
+		env, err := abi.SplitStrings(v.hello[abi.SecEnvp])
+		if err != nil {
+			return nil, err
+		}
+		dirs = filepath.SplitList(searchPath(env))
+	}
+	for _, dir := range dirs {
+		path := filepath.Join(dir, name)
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(cwd, path)
+		}
+		how := &unix.OpenHow{Flags: unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NONBLOCK, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS}
+		fd, openErr := unix.Openat2(int(root.Fd()), path, how)
+		if openErr != nil {
+			err = &os.PathError{Op: "open", Path: path, Err: openErr}
+			continue
+		}
+		f := os.NewFile(uintptr(fd), path)
+		info, statErr := f.Stat()
+		if statErr == nil && info.Mode().IsRegular() && (info.Mode()&0o111 != 0 || len(dirs) == 1) {
+			return f, nil
+		}
+		err = errors.Join(statErr, f.Close(), fmt.Errorf("%s is no program", path))
+	}
+	return nil, err
 }

@@ -24,12 +24,7 @@ func resolve(program string, env []string) (path string, code int, err error) {
 		code, err := executable(program)
 		return program, code, err
 	}
-	search := defaultPath
-	for _, v := range env {
-		if rest, ok := strings.CutPrefix(v, "PATH="); ok {
-			search = rest
-		}
-	}
+	search := searchPath(env)
 	code, err = exitNoProgram, fmt.Errorf("%s: no such program in PATH (%s)", program, search)
 	for _, dir := range filepath.SplitList(search) {
 		path := filepath.Join(dir, program)
@@ -45,6 +40,16 @@ func resolve(program string, env []string) (path string, code int, err error) {
 		}
 	}
 	return "", code, err
+}
+
+// searchPath is the PATH of an environment.
+func searchPath(env []string) string {
+	for _, v := range env {
+		if rest, ok := strings.CutPrefix(v, "PATH="); ok {
+			return rest
+		}
+	}
+	return defaultPath
 }
 
 func executable(path string) (code int, err error) {
