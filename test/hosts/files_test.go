@@ -45,6 +45,7 @@ var programs = []struct {
 	argv  []string
 }{
 	{"cat", 1, []string{"cat", "text", "big"}},
+	{"awk", 1, []string{"awk", "{ n += $1 } END { print n }", "text"}}, // a link to a link by a full path
 	{"host", 2, []string{"/usr/bin/python3", "-c", "import socket; print(open('/etc/hosts').read(), socket.gethostname())"}},
 	{"changes", 1, []string{"/usr/bin/python3", "-c", changes}},
 	{"tar-create", 2, []string{"tar", "cf", "out.tar", "tree"}},
@@ -54,6 +55,8 @@ var programs = []struct {
 	{"sort", 2, []string{"sort", "--parallel=1", "-S", "64k", "-T", ".", "-o", "sorted", "text"}},
 	{"sed -i", 1, []string{"sed", "-i", "s/a/b/g", "text"}},
 	{"mmap", 1, []string{"/usr/bin/python3", "-c", "import mmap; f = open('big', 'r+b'); m = mmap.mmap(f.fileno(), 0); print(m[7:9]); m[0:3] = b'abc'; m.flush()"}},
+	// More than rings hold, in batches that reach over their ends.
+	{"busy stream", 1, []string{"/usr/bin/python3", "-c", "import os\nfor i in range(8000): os.getppid(); os.urandom(4096)"}},
 	{"empty and absent", 2, []string{"/usr/bin/python3", "-c", "import os; print(repr(open('empty').read()), os.path.exists('absent'))"}},
 }
 
