@@ -91,6 +91,11 @@ func (d *Daemon) Docker(ctx context.Context, arguments ...string) *exec.Cmd {
 	return command
 }
 
+// Containerd is a command of containerd's own client, ctr, which talks to this daemon's containerd.
+func (d *Daemon) Containerd(ctx context.Context, arguments ...string) *exec.Cmd {
+	return exec.CommandContext(ctx, "ctr", append([]string{"--address", d.containerdSocket(), "--namespace", d.cgroup}, arguments...)...)
+}
+
 // Load loads an archive as `docker save` makes it.
 func (d *Daemon) Load(ctx context.Context, archive string) error {
 	if out, err := d.Docker(ctx, "load", "--quiet", "--input", archive).CombinedOutput(); err != nil {

@@ -1,0 +1,171 @@
+package engines
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// What Docker alone has.
+
+// dockerRun is docker run for two variants, with further flags, to the container's end or, with --detach, to its start.
+func dockerRun(t *testing.T, id string, flags []string, args ...string) (code int, out string) {
+	t.Helper()
+	d := docker{}
+	t.Cleanup(func() { d.remove(t, id) })
+	words := append([]string{"run", "--name", id, "--network", "none"}, d.asking(variants(2))...)
+	words = append(append(append(words, flags...), imageName), args...)
+	r := command(t, d.client(words...))
+	return r.Status, string(r.Stdout) + string(r.Stderr)
+}
+
+// TestDockerLooks: stats, top and update see and reach the container of the leader, and update the followers' too.
+func TestDockerLooks(t *testing.T) {
+	t.Parallel()
+	d := docker{}
+	const id = "mm-dockerlooks-docker"
+	if code, out := dockerRun(t, id, []string{"--detach", "--memory", "200m"}, "/usr/bin/sleep", "300"); code != 0 {
+		t.Fatal(out)
+	}
+	compared(t, groupOf(t, d, id), 10)
+	stats := must(t, d.client("stats", "--no-stream", "--format", "{{.PIDs}} {{.MemUsage}}", id))
+	if !strings.HasPrefix(stats, "1 ") || !strings.Contains(stats, "200MiB") || strings.Contains(stats, " 0B /") {
+		t.Errorf("stats: %q, want one process and some memory of 200 MiB", stats)
+	}
+	if top := must(t, d.client("top", id)); !strings.Contains(top, "/usr/bin/sleep 300") || strings.Contains(top, "libmonmod") {
+		t.Errorf("top: %s", top)
+	}
+	must(t, d.client("update", "--memory", "150m", "--memory-swap", "150m", id))
+	full := d.inspect(t, id, "{{.Id}}")
+	limits, err := filepath.Glob("/sys/fs/cgroup/memory/*/" + full + "*/memory.limit_in_bytes")
+	if err != nil || len(limits) != 2 {
+		t.Fatalf("the cgroups of leader and follower are %q (%v)", limits, err)
+	}
+	for _, path := range limits {
+		if text, err := os.ReadFile(path); err != nil || strings.TrimSpace(string(text)) != "157286400" {
+			t.Errorf("%s: %s (%v), want 150 MiB", path, text, err)
+		}
+	}
+	d.remove(t, id)
+	if left, _ := filepath.Glob("/sys/fs/cgroup/*/*/" + full + "*"); len(left) > 0 {
+		t.Errorf("cgroups are left: %q", left)
+	}
+}
+
+// TestDockerRestarts: each life of a container that Docker restarts is monitored anew.
+func TestDockerRestarts(t *testing.T) {
+	t.Parallel()
+	d := docker{}
+	const id = "mm-dockerrestarts-docker"
+	if code, out := dockerRun(t, id, []string{"--detach", "--restart", "on-failure:2"}, "/usr/bin/false"); code != 0 {
+		t.Fatal(out)
+	}
+	await(t, "two restarts", func() bool {
+		return d.inspect(t, id, "{{.RestartCount}} {{.State.Status}} {{.State.ExitCode}}") == "2 exited 1"
+	})
+	group, lives := groupOf(t, d, id), 0
+	for _, e := range events(t, group) {
+		if e.Kind == "started" {
+			lives++
+		}
+	}
+	if lives != 3 {
+		t.Errorf("%d monitored lives, want 3\n%s", lives, logs(t))
+	}
+	noReports(t, group)
+	// And by hand, while it runs.
+	n := newPort()
+	const web = "mm-dockerrestarts-docker-web"
+	started(t, d, spec{id: web, hostNet: true, env: []string{port(n)}, asks: variants(2)})
+	fetch(t, n)
+	must(t, d.client("restart", "--time", "10", web))
+	fetch(t, n)
+	compared(t, groupOf(t, d, web), 10)
+	noReports(t, groupOf(t, d, web))
+}
+
+// TestDockerHealth: a health check is an exec, whose verdict Docker shows.
+func TestDockerHealth(t *testing.T) {
+	t.Parallel()
+	d := docker{}
+	const id = "mm-dockerhealth-docker"
+	flags := []string{"--detach", "--health-cmd", "/bin/busybox test -f /etc/plain", "--health-interval", "1s", "--health-retries", "1"}
+	// --health-cmd wants a shell: the check runs unmonitored, so it may fork.
+	flags = append(flags, "--volume", "/usr/bin/busybox:/bin/sh:ro")
+	if code, out := dockerRun(t, id, flags, "/usr/bin/sleep", "300"); code != 0 {
+		t.Fatal(out)
+	}
+	await(t, "a healthy container", func() bool { return d.inspect(t, id, "{{.State.Health.Status}}") == "healthy" })
+	noReports(t, groupOf(t, d, id))
+}
+
+// TestDockerInit: Docker's own init forks, which this version cannot monitor: it ends with words that say so.
+func TestDockerInit(t *testing.T) {
+	t.Parallel()
+	d := docker{}
+	const id = "mm-dockerinit-docker"
+	code, out := dockerRun(t, id, []string{"--init"}, "/usr/bin/env")
+	if code == 0 || strings.Contains(out, "COLOUR=grey") {
+		t.Errorf("ended with %d: %s", code, out)
+	}
+	group := groupOf(t, d, id)
+	await(t, "an event that names the call", func() bool {
+		for _, e := range events(t, group) {
+			if strings.Contains(e.Text, "clone") || strings.Contains(e.Text, "fork") {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// TestDockerSeccomp: Docker's default profile does no harm, and one that denies what the monitor needs is refused by name.
+func TestDockerSeccomp(t *testing.T) {
+	t.Parallel()
+	profile := specs.LinuxSeccomp{DefaultAction: specs.ActAllow, Syscalls: []specs.LinuxSyscall{{Names: []string{"prctl"}, Action: specs.ActErrno}}}
+	text, err := json.Marshal(profile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(tests.dir, "no-prctl.json")
+	if err := os.WriteFile(file, text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	code, out := dockerRun(t, "mm-dockerseccomp-docker", []string{"--security-opt", "seccomp=" + file}, "/usr/bin/env")
+	if code != 125 && code != 126 && code != 127 || !strings.Contains(out, "seccomp profile denies the system call prctl") {
+		t.Errorf("ended with %d: %s", code, out)
+	}
+	code, out = dockerRun(t, "mm-dockerseccomp-docker-unconfined", []string{"--security-opt", "seccomp=unconfined"}, "/usr/bin/id", "-u")
+	if code != 0 || out != "0\n" {
+		t.Errorf("without a profile: ended with %d: %s", code, out)
+	}
+}
+
+// TestDockerExec: exec is refused where the container says so.
+func TestDockerExec(t *testing.T) {
+	t.Parallel()
+	d := docker{}
+	id := started(t, d, spec{id: "mm-dockerexec-docker", args: []string{"/usr/bin/sleep", "300"}, asks: map[string]string{"variants": "2", "exec": "deny"}})
+	if r := d.exec(t, id, "/usr/bin/id"); r.Status == 0 || len(r.Stdout) > 0 && !strings.Contains(string(r.Stdout), "exec is refused") || !strings.Contains(string(r.Stdout)+string(r.Stderr), "exec is refused") {
+		t.Errorf("%s", r)
+	}
+}
+
+// TestDockerTerminal: a container with a terminal writes to it, and reads from it.
+func TestDockerForeground(t *testing.T) {
+	t.Parallel()
+	code, out := dockerRun(t, "mm-dockerforeground-docker", []string{"--tty"}, "/usr/bin/env")
+	if code != 0 || !strings.Contains(out, "TERM=xterm\r\n") {
+		t.Errorf("ended with %d: %q", code, out)
+	}
+	before := time.Now()
+	code, out = dockerRun(t, "mm-dockerforeground-docker-rm", []string{"--rm"}, "/usr/bin/cat", "/proc/self/status")
+	if code != 0 || !strings.Contains(out, "Name:\tcat\n") {
+		t.Errorf("ended with %d after %v: %s", code, time.Since(before), out)
+	}
+}

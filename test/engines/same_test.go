@@ -1,0 +1,134 @@
+package engines
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// What is the same in every engine.
+
+// TestServes: a web server as two variants of one container, for a user of its own, on a read-only root; what its engine does
+// with it meanwhile; and its end.
+func TestServes(t *testing.T) {
+	everyEngine(t, func(t *testing.T, e engine) {
+		group, n := "mm-serves-"+e.name(), newPort()
+		id := started(t, e, spec{
+			id: group, hostNet: true, user: "33:33", readonly: true,
+			env: []string{port(n)}, asks: map[string]string{"variants": "2", "group": group},
+		})
+		for range 3 {
+			fetch(t, n)
+		}
+		compared(t, group, 30)
+
+		if r := e.exec(t, id, "/usr/bin/cat", "/etc/plain"); r.Status != 0 || string(r.Stdout) != "no program\n" {
+			t.Errorf("exec: %s", r)
+		}
+		eventually(t, group, "exec", "/usr/bin/cat /etc/plain")
+		if r := e.exec(t, id, "/bin/busybox", "sh", "-c", "echo $LD_PRELOAD$MONMOD_TOKEN$MONMOD_SOCKET; exit 3"); r.Status != 3 || string(r.Stdout) != "\n" {
+			t.Errorf("exec of a shell: %s", r)
+		}
+
+		e.pause(t, id)
+		if why := tryFetch(n, 500*time.Millisecond); why == "" {
+			t.Error("a paused server answers")
+		}
+		time.Sleep(2 * time.Second)
+		e.resume(t, id)
+		fetch(t, n)
+
+		e.stop(t, id, 10*time.Second)
+		if code := e.wait(t, id); code != 0 {
+			t.Errorf("stopped with %d\n%s\n%s", code, e.output(t, id), logs(t))
+		}
+		e.remove(t, id)
+		noReports(t, group)
+	})
+}
+
+// TestEndings: what a program's end looks like to the engine.
+func TestEndings(t *testing.T) {
+	everyEngine(t, func(t *testing.T, e engine) {
+		for _, c := range []struct {
+			name string
+			args []string
+			code int
+			out  string
+		}{
+			{"true", []string{"/usr/bin/id", "-u"}, 0, "0\n"},
+			{"false", []string{"/usr/bin/false"}, 1, ""},
+			{"complains", []string{"/usr/bin/cat", "/nowhere"}, 1, "/usr/bin/cat: /nowhere: No such file or directory\n"},
+			{"path", []string{"uname", "-s"}, 0, "Linux\n"},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				code, out := finished(t, e, spec{id: "mm-endings-" + e.name() + "-" + c.name, args: c.args, asks: variants(2)})
+				if out = strings.ReplaceAll(out, "\r", ""); code != c.code || out != c.out {
+					t.Errorf("ended with %d and %q, want %d and %q\n%s", code, out, c.code, c.out, logs(t))
+				}
+			})
+		}
+	})
+}
+
+// TestMissing: a program that is not there or is none is refused before anything starts, with the engine's own exit code.
+func TestMissing(t *testing.T) {
+	everyEngine(t, func(t *testing.T, e engine) {
+		for _, c := range []struct {
+			program string
+			code    int // of clients that have one for this
+		}{{"/no/such", 127}, {"nosuch", 127}, {"/etc/plain", 126}, {"/etc", 126}} {
+			id := "mm-missing-" + e.name()
+			plain := e.start(t, spec{id: id, args: []string{c.program}})
+			e.remove(t, id)
+			r := e.start(t, spec{id: id, args: []string{c.program}, asks: variants(2)})
+			e.remove(t, id)
+			if e.name() == "runc" {
+				plain.Status, c.code = 1, 1
+			}
+			if r.Status != c.code || plain.Status != c.code {
+				t.Errorf("%s: %d unmonitored and %d monitored, want %d: %s", c.program, plain.Status, r.Status, c.code, r)
+			}
+		}
+	})
+}
+
+// TestFirstProcess: the first process of a container ignores signals that it does not handle, monitored or not.
+func TestFirstProcess(t *testing.T) {
+	everyEngine(t, func(t *testing.T, e engine) {
+		for _, asks := range []map[string]string{nil, variants(2)} {
+			id := started(t, e, spec{id: "mm-firstprocess-" + e.name(), args: []string{"/usr/bin/sleep", "300"}, asks: asks})
+			if asks != nil {
+				compared(t, groupOf(t, e, id), 10)
+			}
+			before := time.Now()
+			e.stop(t, id, 2*time.Second)
+			if code, took := e.wait(t, id), time.Since(before); code != 128+9 || took < 1500*time.Millisecond {
+				t.Errorf("asked %v: ended with %d after %v, want the kill after 2 s", asks, code, took)
+			}
+			e.remove(t, id)
+		}
+	})
+}
+
+// TestEnvironment: env prints the same as unmonitored, but for what asks for monitoring.
+func TestEnvironment(t *testing.T) {
+	everyEngine(t, func(t *testing.T, e engine) {
+		s := spec{id: "mm-environment-" + e.name(), args: []string{"/usr/bin/env"}, env: []string{"A=b=c", "LD_PRELOAD=", "EMPTY="}}
+		_, plain := finished(t, e, s)
+		s.asks = variants(3)
+		_, monitored := finished(t, e, s)
+		plain, monitored = comparable(plain), comparable(monitored)
+		if plain != monitored || !strings.Contains(plain, "A=b=c\n") {
+			t.Errorf("unmonitored\n%s\nmonitored\n%s", plain, monitored)
+		}
+	})
+}
+
+// comparable is an environment without what an engine makes up anew for each container: the host name and podman's order.
+func comparable(env string) string {
+	lines := strings.SplitAfter(env, "\n")
+	slices.Sort(lines)
+	return strings.Join(slices.DeleteFunc(lines, func(l string) bool { return strings.HasPrefix(l, "HOSTNAME=") }), "")
+}
