@@ -40,10 +40,10 @@ static int matches(const char *pattern, const char *end, const char *path)
 /* The rule at `*at`, which moves on; NULL behind the last. The supervisor made them, but a length is checked all the same. */
 static const struct mm_rule *next(const struct mm_proc *p, const u8 **at)
 {
-	const u8 *end = p->rules + p->rules_bytes;
 	const struct mm_rule *r = (const struct mm_rule *)*at;
+	u64 left = p->rules_bytes - (u64)(*at - p->rules);
 
-	if (!p->rules || end - *at < (long)sizeof(*r) || MM_UP((u64)r->bytes, 8) > (u64)(end - *at) - sizeof(*r))
+	if (left < sizeof(*r) || MM_UP((u64)r->bytes, 8) > left - sizeof(*r))
 		return NULL;
 	*at += sizeof(*r) + MM_UP(r->bytes, 8);
 	return r;
