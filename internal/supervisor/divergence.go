@@ -86,6 +86,9 @@ func (s *session) newReport(why cause, done report.Response) *report.Report {
 	if r.Reason == "" {
 		r.Reason = report.OtherCall
 	}
+	if why.variant == nil {
+		why.variant = s.here(why.who)
+	}
 	var follower *variant
 	switch {
 	case why.remote != 0 && (why.variant == nil || why.variant.leads()):
@@ -100,6 +103,9 @@ func (s *session) newReport(why cause, done report.Response) *report.Report {
 			follower = why.variant
 			r.Other.Variant = follower.id
 		}
+	}
+	if why.who != 0 {
+		r.Variant = why.who
 	}
 	if leader := s.leader(); leader != nil {
 		s.fillSide(&r.Leader, leader)
@@ -208,4 +214,22 @@ func (v *variant) ended() string {
 func basesOf(b abi.Bases) report.Bases {
 	return report.Bases{Monitor: report.Hex(b.Monitor), Program: report.Hex(b.Program), Interp: report.Hex(b.Interp),
 		Stack: report.Hex(b.Stack), Mmap: report.Hex(b.Mmap), Brk: report.Hex(b.Brk)}
+}
+
+// here is the variant of this host with that ID, nil where there is none.
+func (s *session) here(id int) *variant {
+	for _, v := range s.variants {
+		if v.id == id {
+			return v
+		}
+	}
+	return nil
+}
+
+// member is id where the group has such a variant, else 0: it came from another host.
+func (s *session) member(id int) int {
+	if _, err := s.group.Variant(id); err != nil {
+		return 0
+	}
+	return id
 }

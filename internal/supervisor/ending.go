@@ -24,7 +24,16 @@ type cause struct {
 	text    string // a sentence for people
 	body    []byte // of the message that said it: struct mm_msg_case, the follower's record, the leader's
 	remote  int    // the variant of another host that is concerned, 0: none
+	who     int    // the variant that did something else, where it is not the one concerned; 0: it is
 	told    bool   // the other supervisors know
+}
+
+// culprit is the variant that did something else, 0: none is known.
+func (c *cause) culprit() int {
+	if c.who != 0 {
+		return c.who
+	}
+	return idOf(c.variant)
 }
 
 // The reasons that a supervisor finds by itself.

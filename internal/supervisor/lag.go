@@ -63,11 +63,11 @@ func (s *session) sample(now time.Time) {
 // tooLate ends the group for a variant that others have waited for long enough.
 func (s *session) tooLate(v *variant) {
 	if r := s.peers.gone(); r != nil {
-		s.end(cause{code: ExitDivergence, variant: v, remote: r.id, reason: endedAlone, text: fmt.Sprintf("variant %d %s, but %s goes on", r.id, r.outcome, v)})
+		s.end(cause{code: ExitDivergence, variant: v, remote: r.id, who: r.id, reason: endedAlone, text: fmt.Sprintf("variant %d %s, but %s goes on", r.id, r.outcome, v)})
 		return
 	}
 	if gone := s.firstGone(); gone != nil {
-		s.end(cause{code: ExitDivergence, variant: s.follower(v, gone), reason: endedAlone, text: fmt.Sprintf("%s %s, but %s goes on", gone, gone.outcome, v)})
+		s.end(cause{code: ExitDivergence, variant: s.follower(v, gone), who: gone.id, reason: endedAlone, text: fmt.Sprintf("%s %s, but %s goes on", gone, gone.outcome, v)})
 		return
 	}
 	s.end(cause{code: ExitDivergence, variant: v, reason: late, text: fmt.Sprintf(

@@ -25,6 +25,7 @@ type note struct {
 	Said    bool   `json:"said,omitempty"` // the variant itself had told that it would end
 	Reason  string `json:"reason,omitempty"`
 	Subject string `json:"subject,omitempty"`
+	Who     int    `json:"who,omitempty"` // variant
 	Text    string `json:"text,omitempty"`
 	Body    []byte `json:"body,omitempty"` // of the library's message: DIVERGED, TRACE
 }
@@ -113,5 +114,5 @@ func (p *peers) announce(why cause) {
 	if p == nil || why.told {
 		return
 	}
-	p.tell(note{Kind: noteEnding, Code: why.code, Reason: string(why.reason), Subject: why.subject, Text: why.text, Body: why.body})
+	p.tell(note{Kind: noteEnding, Code: why.code, Reason: string(why.reason), Subject: why.subject, Who: why.culprit(), Text: why.text, Body: why.body})
 }

@@ -267,7 +267,7 @@ func (s *session) handlePeer(e *peerEvent) {
 		r.ended, r.said, r.outcome = true, n.Said, outcome{signal: unix.Signal(n.Signal & 0x7f), code: n.Code & 0xff, unknown: n.Unknown}
 		s.compareRemote(r)
 	case noteEnding:
-		s.end(cause{code: n.code(), remote: r.id, reason: report.Reason(n.Reason), subject: n.Subject, body: n.Body,
+		s.end(cause{code: n.code(), remote: r.id, reason: report.Reason(n.Reason), subject: n.Subject, body: n.Body, who: s.member(n.Who),
 			text: fmt.Sprintf("variant %d: %s", r.id, n.text()), told: true})
 	case noteTrace:
 		r.trace = n.Body
@@ -360,7 +360,7 @@ func (s *session) watchRemote(now time.Time) {
 		}
 		if !r.ended && now.Sub(r.watch) > s.group.Lag {
 			gone := s.firstGone()
-			s.end(cause{code: ExitDivergence, variant: gone, remote: r.id, reason: endedAlone,
+			s.end(cause{code: ExitDivergence, variant: gone, remote: r.id, who: gone.id, reason: endedAlone,
 				text: fmt.Sprintf("%s %s, but variant %d goes on", gone, gone.outcome, r.id)})
 			return
 		}
