@@ -18,10 +18,9 @@ import (
 )
 
 const (
-	deadline   = 40 * time.Second // of everything that is started
-	soon       = 15 * time.Second // for what does not depend on a deadline of monmod's own
-	leaderIP   = "10.77.0.1"
-	followerIP = "10.77.0.2"
+	deadline = 40 * time.Second // of everything that is started
+	soon     = 15 * time.Second // for what does not depend on a deadline of monmod's own
+	leaderIP = "10.77.0.1"
 )
 
 // monmod is the program under test.
@@ -54,15 +53,21 @@ type network int
 const (
 	unixSockets network = iota
 	tcp
+	tcp6
 )
 
-// newWorld makes two hosts. Variant 1, the leader, lives on the first.
+// newWorld makes two hosts. Variant 1, the leader, lives on the first. group are further lines of the group file.
 func newWorld(t *testing.T, net network, group ...string) *world {
+	t.Helper()
+	return newWorldOf(t, 2, net, group...)
+}
+
+func newWorldOf(t *testing.T, hosts int, net network, group ...string) *world {
 	t.Helper()
 	base := scratch.Dir(t)
 	w := &world{t: t, base: base, files: filepath.Join(base, "files")}
 	w.mkdir(w.files)
-	for id := 1; id <= 2; id++ {
+	for id := 1; id <= hosts; id++ {
 		h := &host{id: id, dir: scratch.Dir(t)}
 		h.files, h.etc = filepath.Join(h.dir, "files"), filepath.Join(h.dir, "hosts")
 		h.state = filepath.Join(h.dir, "run")
@@ -73,16 +78,22 @@ func newWorld(t *testing.T, net network, group ...string) *world {
 		w.write(h.etc, fmt.Sprintf("127.0.0.1 localhost\n# host %d\n", id))
 		w.hosts = append(w.hosts, h)
 	}
-	addresses := []string{"", ""}
-	if net == tcp {
-		w.link()
-		addresses = []string{", address: " + leaderIP, ", address: " + followerIP}
+	var variants string
+	for _, h := range w.hosts {
+		address := ""
+		if net != unixSockets {
+			address = ", address: " + h.address(net)
+		}
+		variants += fmt.Sprintf("  - {id: %d%s}\n", h.id, address)
+	}
+	if net != unixSockets {
+		w.link(net)
 	}
 	for _, h := range w.hosts {
 		w.mkdir(h.logs())
-		w.configure(h, fmt.Sprintf("group: hosts\nleader: 1\nfs: own\nvariants:\n  - {id: 1%s}\n  - {id: 2%s}\n%s\n", addresses[0], addresses[1], strings.Join(group, "\n")))
+		w.configure(h, "group: hosts\nleader: 1\nfs: own\nvariants:\n"+variants+strings.Join(group, "\n")+"\n")
 	}
-	if net == tcp {
+	if net != unixSockets {
 		w.keys(w.hosts[0].config, w.hosts...)
 	}
 	t.Cleanup(func() {
@@ -122,8 +133,16 @@ func (w *world) keys(config string, to ...*host) {
 	}
 }
 
-// link joins the hosts by a pair of virtual interfaces.
-func (w *world) link() {
+// address is a host's own.
+func (h *host) address(net network) string {
+	if net == tcp6 {
+		return fmt.Sprintf("fd77::%d", h.id)
+	}
+	return fmt.Sprintf("10.77.0.%d", h.id)
+}
+
+// link joins the hosts: the first has a bridge, to which every other one has a cable, v2, v3 … at its own end.
+func (w *world) link(net network) {
 	w.t.Helper()
 	for _, h := range w.hosts {
 		h.netns = fmt.Sprintf("mmhost%d.%d", os.Getpid(), h.id)
@@ -131,11 +150,21 @@ func (w *world) link() {
 		w.t.Cleanup(func() { w.native("ip", "netns", "del", h.netns) })
 		w.native("ip", "-n", h.netns, "link", "set", "lo", "up")
 	}
-	a, b := w.hosts[0].netns, w.hosts[1].netns
-	w.native("ip", "-n", a, "link", "add", "v1", "type", "veth", "peer", "name", "v2", "netns", b)
-	for i, address := range []string{leaderIP, followerIP} {
-		w.native("ip", "-n", w.hosts[i].netns, "addr", "add", address+"/24", "dev", fmt.Sprintf("v%d", i+1))
-		w.native("ip", "-n", w.hosts[i].netns, "link", "set", fmt.Sprintf("v%d", i+1), "up")
+	first := w.hosts[0].netns
+	w.native("ip", "-n", first, "link", "add", "v1", "type", "bridge")
+	for _, h := range w.hosts {
+		dev := fmt.Sprintf("v%d", h.id)
+		if h.id > 1 {
+			end := fmt.Sprintf("to%d", h.id)
+			w.native("ip", "-n", first, "link", "add", end, "type", "veth", "peer", "name", dev, "netns", h.netns)
+			w.native("ip", "-n", first, "link", "set", end, "master", "v1", "up")
+		}
+		if net == tcp6 {
+			w.native("ip", "-n", h.netns, "addr", "add", h.address(net)+"/64", "dev", dev, "nodad")
+		} else {
+			w.native("ip", "-n", h.netns, "addr", "add", h.address(net)+"/24", "dev", dev)
+		}
+		w.native("ip", "-n", h.netns, "link", "set", dev, "up")
 	}
 }
 
@@ -173,11 +202,17 @@ func (w *world) startSpec(spec proc.Spec) *proc.Process {
 }
 
 // run runs a program as the group and returns how it went on each host, the leader's first.
-func (w *world) run(program ...string) [2]proc.Result {
+func (w *world) run(program ...string) []proc.Result {
 	w.t.Helper()
-	a := w.start(w.hosts[0], program...)
-	b := w.start(w.hosts[1], program...)
-	return [2]proc.Result{a.Wait(), b.Wait()}
+	var ps []*proc.Process
+	for _, h := range w.hosts {
+		ps = append(ps, w.start(h, program...))
+	}
+	var out []proc.Result
+	for _, p := range ps {
+		out = append(out, p.Wait())
+	}
+	return out
 }
 
 // each does something on every host.

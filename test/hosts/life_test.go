@@ -121,19 +121,26 @@ func TestServer(t *testing.T) {
 var losses = []struct {
 	name string
 	take func(w *world, ps [2]*proc.Process, program [2]int) error
-	left []int // the hosts whose monmod ends by itself, from 0
-	in   time.Duration
+	left []int         // the hosts whose monmod ends by itself, from 0
+	in   time.Duration // its deadline
+	ends string        // 70: a program that ends alone is no loss, and this is who did it; "": 69, the other one is lost
 }{
-	{"the follower's supervisor", func(_ *world, ps [2]*proc.Process, _ [2]int) error { return ps[1].Signal(syscall.SIGKILL) }, []int{0}, 0},
-	{"the leader's supervisor", func(_ *world, ps [2]*proc.Process, _ [2]int) error { return ps[0].Signal(syscall.SIGKILL) }, []int{1}, 0},
+	{"the follower's supervisor", func(_ *world, ps [2]*proc.Process, _ [2]int) error { return ps[1].Signal(syscall.SIGKILL) }, []int{0}, 0, ""},
+	{"the leader's supervisor", func(_ *world, ps [2]*proc.Process, _ [2]int) error { return ps[0].Signal(syscall.SIGKILL) }, []int{1}, 0, ""},
 	{"the follower's supervisor and program", func(_ *world, ps [2]*proc.Process, program [2]int) error {
 		return errors.Join(ps[1].Signal(syscall.SIGKILL), syscall.Kill(program[1], syscall.SIGKILL))
-	}, []int{0}, 0},
+	}, []int{0}, 0, ""},
+	{"the follower's program", func(_ *world, _ [2]*proc.Process, program [2]int) error {
+		return syscall.Kill(program[1], syscall.SIGKILL)
+	}, []int{0, 1}, lag, "variant 2 ended alone"},
+	{"the leader's program", func(_ *world, _ [2]*proc.Process, program [2]int) error {
+		return syscall.Kill(program[0], syscall.SIGKILL)
+	}, []int{0, 1}, lag, "the leader ended alone"},
 	{"the link", func(w *world, _ [2]*proc.Process, _ [2]int) error {
 		w.native("ip", "-n", w.hosts[1].netns, "link", "set", "v2", "down")
 		return nil
-	}, []int{0, 1}, peerTimeout},
-	{"the follower's supervisor stops", func(_ *world, ps [2]*proc.Process, _ [2]int) error { return ps[1].Signal(syscall.SIGSTOP) }, []int{0}, peerTimeout},
+	}, []int{0, 1}, peerTimeout, ""},
+	{"the follower's supervisor stops", func(_ *world, ps [2]*proc.Process, _ [2]int) error { return ps[1].Signal(syscall.SIGSTOP) }, []int{0}, peerTimeout, ""},
 }
 
 func TestLosses(t *testing.T) {
@@ -155,7 +162,11 @@ func TestLosses(t *testing.T) {
 				if took := time.Since(began); took > c.in+atMost {
 					t.Errorf("host %d ended after %v, allowed are %v", i+1, took, c.in+atMost)
 				}
-				want(t, fmt.Sprintf("host %d", i+1), ps[i].Wait(), 69, fmt.Sprintf("variant %d", 2-i))
+				status, word := 69, fmt.Sprintf("variant %d", 2-i)
+				if c.ends != "" {
+					status, word = 70, c.ends
+				}
+				want(t, fmt.Sprintf("host %d", i+1), ps[i].Wait(), status, word)
 			}
 			load.Kill()
 			for i, p := range ps {
