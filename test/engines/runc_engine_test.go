@@ -72,7 +72,7 @@ func (s spec) configure(c *specs.Spec) {
 		c.Process.User = specs.User{UID: uint32(uid), GID: uint32(gid)}
 	}
 	if s.data != "" {
-		c.Mounts = append(c.Mounts, specs.Mount{Destination: "/data", Type: "bind", Source: s.bound(), Options: []string{"bind", "ro"}})
+		c.Mounts = append(c.Mounts, specs.Mount{Destination: "/data", Type: "bind", Source: s.bound(), Options: []string{"bind"}})
 	}
 	c.Process.Rlimits = nil
 	// A host may have a cgroup hierarchy that runc cannot mount into a container.

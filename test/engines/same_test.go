@@ -1,6 +1,9 @@
 package engines
 
 import (
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -131,4 +134,42 @@ func comparable(env string) string {
 	lines := strings.SplitAfter(env, "\n")
 	slices.Sort(lines)
 	return strings.Join(slices.DeleteFunc(lines, func(l string) bool { return strings.HasPrefix(l, "HOSTNAME=") }), "")
+}
+
+// TestVolume: what the program writes to a volume is written once, by the leader.
+func TestVolume(t *testing.T) {
+	everyEngine(t, func(t *testing.T, e engine) {
+		s := spec{id: "mm-volume-" + e.name(), args: []string{"/bin/busybox", "dd", "if=/data/file", "of=/data/log", "oflag=append", "conv=notrunc"}, data: "line\n", asks: variants(3)}
+		code, out := finished(t, e, s)
+		if text, err := os.ReadFile(filepath.Join(s.bound(), "log")); code != 0 || err != nil || string(text) != "line\n" {
+			t.Errorf("ended with %d, wrote %q (%v)\n%s\n%s", code, text, err, out, logs(t))
+		}
+	})
+}
+
+// TestRestart: a container that is started again is monitored again; Docker keeps its config.json, podman makes it anew.
+func TestRestart(t *testing.T) {
+	for _, e := range []engine{docker{}, tests.podman} {
+		t.Run(e.name(), func(t *testing.T) {
+			t.Parallel()
+			id, n := "mm-restart-"+e.name(), newPort()
+			started(t, e, spec{id: id, hostNet: true, env: []string{port(n)}, asks: map[string]string{"variants": "2", "group": id}})
+			for range 2 {
+				fetch(t, n)
+				compared(t, id, 30)
+				must(t, e.(interface{ client(...string) *exec.Cmd }).client("restart", "--time", "10", id))
+			}
+			fetch(t, n)
+			lives := 0
+			for _, e := range events(t, id) {
+				if e.Kind == "started" {
+					lives++
+				}
+			}
+			if lives != 3 {
+				t.Errorf("%d monitored lives, want 3\n%s", lives, logs(t))
+			}
+			noReports(t, id)
+		})
+	}
 }
