@@ -217,11 +217,18 @@ func (w *wrapper) update(inv *Invocation) error {
 	return w.tell(inv, func(ctx context.Context, c *control.Client) error { return c.Update(ctx, resources) })
 }
 
-// delete leaves the work to the poststop hook. Where the low-level runtime
-// never had the container no hook will run.
+// delete leaves the work to the poststop hook; what --force kills is killed by
+// the engine's will. Where the low-level runtime never had the container no
+// hook will run.
 func (w *wrapper) delete(inv *Invocation) error {
 	p, err := w.monitored(inv)
-	if err != nil || p == nil || exists(p.Root, p.Container) {
+	if err != nil || p == nil {
+		return nil
+	}
+	if exists(p.Root, p.Container) {
+		if v, ok := inv.Flag("force"); ok && v != "false" {
+			_ = w.tell(inv, func(ctx context.Context, c *control.Client) error { return c.Kill(ctx, unix.SIGKILL) })
+		}
 		return nil
 	}
 	if c, err := control.Dial(p.Container); err == nil {

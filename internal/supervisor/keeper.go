@@ -68,7 +68,7 @@ func (k *keeper) start() error {
 	return k.each(func(ctx context.Context, f ContainerFollower) error { return f.Start(ctx) })
 }
 
-// Kill notes that the leader's end is wanted: a SIGKILL takes its last word away.
+// Kill notes that the container's end is wanted: a SIGKILL takes its last word away.
 func (k *keeper) Kill(sig unix.Signal) error {
 	k.s.post(event{call: func() {
 		k.s.killed = k.s.killed || sig == unix.SIGKILL

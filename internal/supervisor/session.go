@@ -40,7 +40,7 @@ type session struct {
 	firstEnd time.Time     // when the first variant had gone
 	ending   *ending       // nil while the group goes on
 	patience time.Duration // for one step of a variant before GO
-	killed   bool          // an engine is about to kill the leader
+	killed   bool          // an engine is about to kill the container
 	follow   bool          // the leader's stops are this process's: a terminal expects it
 	journal  *journal
 	board    *board
@@ -211,8 +211,12 @@ func (s *session) judge(v *variant) {
 	if s.ending != nil || v.dropped {
 		return
 	}
-	if s.killed && v.leads() && v.outcome.unknown {
-		s.end(cause{code: v.outcome.exitCode(), text: "the engine killed the container"})
+	if s.killed && v.outcome.unknown && (v.leads() || s.peers != nil) {
+		why := cause{code: v.outcome.exitCode(), text: "the engine killed the container"}
+		if s.peers != nil { // to the others it is a peer that is lost
+			why = cause{code: ExitPeerLost, variant: v, text: fmt.Sprintf("the engine killed the container of variant %d", v.id)}
+		}
+		s.end(why)
 		return
 	}
 	if s.firstEnd.IsZero() {

@@ -120,17 +120,25 @@ func TestPairDiffers(t *testing.T) {
 	})
 }
 
-// TestPairKilled: a follower that is killed ends the leader, which says who was lost.
+// TestPairKilled: when an engine kills or removes the follower's container, the leader has lost a peer, and nobody has diverged.
 func TestPairKilled(t *testing.T) {
 	everyEngine(t, func(t *testing.T, e engine) {
-		group, n := "mm-pairkilled-"+e.name(), newPort()
-		_, follower := pair(t, e, group, spec{hostNet: true, user: "33:33", env: []string{port(n)}}, 1, 2)
-		fetch(t, n)
-		e.kill(t, follower, "KILL")
-		began := time.Now()
-		code := e.wait(t, group+"-1")
-		if took := time.Since(began); code == 0 || took > 5*time.Second {
-			t.Errorf("the leader ended with %d after %v\n%s", code, took, logs(t))
+		for name, act := range map[string]func(id string){
+			"kill":   func(id string) { e.kill(t, id, "KILL") },
+			"remove": func(id string) { e.remove(t, id) },
+		} {
+			t.Run(name, func(t *testing.T) {
+				group, n := "mm-pairkilled-"+e.name()+"-"+name, newPort()
+				leader, follower := pair(t, e, group, spec{hostNet: true, user: "33:33", env: []string{port(n)}}, 1, 2)
+				fetch(t, n)
+				act(follower)
+				began := time.Now()
+				if code, took := e.wait(t, leader), time.Since(began); code != 69 || took > 2*time.Second {
+					t.Errorf("the leader ended with %d after %v, want 69\n%s", code, took, logs(t))
+				}
+				eventually(t, group, "ending", "the engine killed the container of variant 2")
+				noReports(t, group)
+			})
 		}
 	})
 }
