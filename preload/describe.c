@@ -531,6 +531,8 @@ static void decide(struct mm_thread *t)
 	case MM_C_BYFD:
 		fd = mm_fd(t->proc, (u32)c->a[0]);
 		c->who = fd && (fd->klass == MM_FD_LEADER || fd->klass == MM_FD_SHARED) ? MM_BY_LEADER : MM_BY_ALL;
+		if (c->nr == MM_NR_lseek && fd && fd->kind == MM_KIND_DIR)
+			c->who = MM_BY_LEADER; /* it is the leader's entries that are read */
 		break;
 	default:
 		c->who = MM_BY_ALL;

@@ -280,6 +280,7 @@ void mm_effect(struct mm_thread *t, s64 ret)
 	case MM_NR_recvmsg:
 	case MM_NR_sendfile:
 	case MM_NR_copy_file_range:
+	case MM_NR_splice:
 		mm_effect_special(t, ret);
 		return;
 	}

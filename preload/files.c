@@ -99,12 +99,12 @@ s64 mm_execute_open(struct mm_thread *t)
 		if (!mm_fd_name(fd, name))
 			name[0] = 0;
 	c->rules = mm_rules_of(t->proc, name);
-	if (S_ISDIR(st.mode))
-		c->made_kind = MM_KIND_DIR;
-	if (!S_ISREG(st.mode))
+	if (!S_ISREG(st.mode) && !S_ISDIR(st.mode))
 		return fd;
-	c->made_kind = MM_KIND_FILE;
+	c->made_kind = S_ISDIR(st.mode) ? MM_KIND_DIR : MM_KIND_FILE;
 	c->made = class_of(t->proc, fd, st.dev);
+	if (c->made == MM_FD_SHARED && S_ISDIR(st.mode))
+		c->made = MM_FD_LEADER;
 	if (c->made == MM_FD_OWN)
 		c->made = class_by_rule(t, c->nr, c->rules, name, c->path);
 	else if (c->made == MM_FD_SHARED && mm_rule_data(t->proc, c->nr, c->rules) == MM_DATA_OWN)
@@ -112,7 +112,7 @@ s64 mm_execute_open(struct mm_thread *t)
 	return fd;
 }
 
-/* What a follower needs of a file that is its own: the same number, a regular file, and none that is no file at all. */
+/* What a follower needs of a file or directory that is its own: the same kind, and none through which memory is written. */
 static s64 open_own(struct mm_thread *t)
 {
 	struct mm_call *c = &t->call;
@@ -121,7 +121,7 @@ static s64 open_own(struct mm_thread *t)
 
 	c->x[1] = (u64)c->path;
 	fd = mm_repeat(t);
-	if (fd < 0 || mm_sys2(__NR_fstat, fd, &st) < 0 || !S_ISREG(st.mode) ||
+	if (fd < 0 || mm_sys2(__NR_fstat, fd, &st) < 0 || (st.mode & S_IFMT) != (c->made_kind == MM_KIND_DIR ? S_IFDIR : S_IFREG) ||
 	    ((c->x[2] & O_ACCMODE) != O_RDONLY && mm_proc_is_memory(fd))) {
 		mm_diverge(t, MM_WHY_DATA);
 		mm_end(t);

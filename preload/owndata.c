@@ -91,6 +91,7 @@ void mm_digest_own(struct mm_thread *t, s64 ret)
 		if (ret > 0)
 			digest_transfer(t, ret, 1, 2, mine);
 		break;
+	case MM_NR_splice:
 	case MM_NR_copy_file_range:
 		if (ret > 0)
 			digest_transfer(t, ret, 0, 1, mine);

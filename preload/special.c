@@ -115,14 +115,17 @@ static void describe_transfer(struct mm_thread *t, int in, int out)
 {
 	struct mm_fd *from = mm_fd(t->proc, (u32)t->call.a[in]), *to = mm_fd(t->proc, (u32)t->call.a[out]);
 
-	t->call.who = from && to && from->klass == MM_FD_OWN && to->klass == MM_FD_OWN ? MM_BY_ALL : MM_BY_LEADER;
+	int own = from && from->klass == MM_FD_OWN, into = to && to->klass == MM_FD_OWN;
+
+	t->call.who = own && into ? MM_BY_ALL : MM_BY_LEADER;
+	if (from && into && !own)
+		mm_refuse(&t->call, -EINVAL); /* followers have nothing to write there; programs fall back to read and write */
 }
 
 /* The leader has read from a file that every variant has of its own: ours moves on as far. */
 static void effect_transfer(struct mm_thread *t, s64 ret, int in, int offset)
 {
 	struct mm_fd *from = mm_fd(t->proc, (u32)t->call.a[in]);
-
 	u8 leaders[16];
 
 	if (ret <= 0 || mm_is_leader(t->proc) || t->call.who != MM_BY_LEADER || !from || from->klass != MM_FD_OWN)
@@ -175,7 +178,6 @@ void mm_describe_special(struct mm_thread *t)
 	case MM_NR_rt_sigsuspend:
 	case MM_NR_rt_sigtimedwait:
 	case MM_NR_pause:
-	case MM_NR_splice:
 	case MM_NR_signalfd4:
 		mm_by_leader(t);
 		break;
@@ -198,6 +200,7 @@ void mm_describe_special(struct mm_thread *t)
 	case MM_NR_sendfile:
 		describe_transfer(t, 1, 0);
 		break;
+	case MM_NR_splice:
 	case MM_NR_copy_file_range:
 		describe_transfer(t, 0, 2);
 		break;
@@ -356,6 +359,7 @@ void mm_effect_special(struct mm_thread *t, s64 ret)
 	case MM_NR_sendfile:
 		effect_transfer(t, ret, 1, 2);
 		break;
+	case MM_NR_splice:
 	case MM_NR_copy_file_range:
 		effect_transfer(t, ret, 0, 1);
 		break;

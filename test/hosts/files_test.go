@@ -24,6 +24,7 @@ os.setxattr("d/b", "user.x", b"value"); os.rmdir("gone")
 os.symlink("nowhere", "unlinked"); os.unlink("unlinked")
 f = os.open("d/e", os.O_RDONLY | os.O_DIRECTORY)
 os.mkdir("sub", dir_fd=f); os.rename("a", "sub/c", src_dir_fd=f, dst_dir_fd=f)
+os.fchmod(f, 0o750); os.utime(f, (5, 6)); os.fsync(f); os.setxattr(f, "user.y", b"on a folder")
 os.chdir("d"); open("relative", "w").write("r"); os.chdir(f); open("../x", "a").write("appended")
 with open("../x", "r+") as g:
     g.seek(2); g.truncate(); os.fchmod(g.fileno(), 0o640); os.utime(g.fileno(), (3, 4))
@@ -31,6 +32,23 @@ for wrong in (lambda: os.mkdir("sub"), lambda: os.unlink("none"), lambda: os.rmd
     try: wrong(); print("no error")
     except OSError as e: print(e.errno)
 print(sorted(os.listdir("..")), os.stat("../b").st_mode, os.getxattr("../b", "user.x"))
+`
+
+// copies moves data between files of every kind by calls that need no buffer, as far as those are offered.
+const copies = `
+import os, shutil
+shutil.copyfile("text", "t1"); shutil.copytree("tree", "tree2", symlinks=True)
+a, b = os.open("text", os.O_RDONLY), os.open("t2", os.O_RDWR | os.O_CREAT)
+print(os.copy_file_range(a, b, 1000), os.sendfile(b, a, None, 1000), os.lseek(a, 0, 1))
+r, w = os.pipe()
+print(os.splice(a, w, 500), os.lseek(a, 0, 1), os.splice(a, w, 500, offset_src=7), os.read(r, 1000)[:10], os.read(a, 5))
+for into in (lambda: os.splice(r, b, 5), lambda: os.sendfile(b, os.memfd_create("m"), 0, 5)):
+    os.write(w, b"piped")
+    try: n = into()
+    except OSError: n = os.write(b, os.read(r, 5))
+    os.set_blocking(r, False)
+    try: os.read(r, 5)
+    except BlockingIOError: pass
 `
 
 const database = `PRAGMA journal_mode=%s; CREATE TABLE t(a INTEGER PRIMARY KEY, b TEXT);
@@ -55,6 +73,8 @@ var programs = []struct {
 	{"sort", 2, []string{"sort", "--parallel=1", "-S", "64k", "-T", ".", "-o", "sorted", "text"}},
 	{"sed -i", 1, []string{"sed", "-i", "s/a/b/g", "text"}},
 	{"mmap", 1, []string{"/usr/bin/python3", "-c", "import mmap; f = open('big', 'r+b'); m = mmap.mmap(f.fileno(), 0); print(m[7:9]); m[0:3] = b'abc'; m.flush()"}},
+	{"copies", 2, []string{"/usr/bin/python3", "-c", copies}},
+	{"ls", 1, []string{"ls", "-laR", "--time-style=+", "tree"}},
 	// More than rings hold, in batches that reach over their ends.
 	{"busy stream", 1, []string{"/usr/bin/python3", "-c", "import os\nfor i in range(8000): os.getppid(); os.urandom(4096)"}},
 	{"empty and absent", 2, []string{"/usr/bin/python3", "-c", "import os; print(repr(open('empty').read()), os.path.exists('absent'))"}},
