@@ -67,11 +67,7 @@ install:
 	@packaging/install "$(BUILD)" "$(DESTDIR)" "$(PREFIX)"
 
 lint:
-	@test -z "$$(gofmt -l . | tee /dev/stderr)"
-	go vet ./...
-	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
-	clang-format --dry-run -Werror preload/*.c preload/*.h include/monmod/*.h
-	shellcheck scripts/* packaging/install .ci/run
+	scripts/lint
 
 clean:
 	rm -rf $(BUILD)
