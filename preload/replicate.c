@@ -123,6 +123,15 @@ void mm_publish_result(struct mm_thread *t, s64 ret, int flags)
 	mm_flush(t);
 }
 
+/*
+ * A follower: the leader's output into the program's memory. What is input too may lie where it can only be read: there the
+ * leader's kernel has written nothing either.
+ */
+static int put(struct mm_thread *t, const struct mm_outbuf *o, u64 offset, u8 *bytes, u64 n)
+{
+	return move(t, o, offset, bytes, n, 0) == n || o->how == MM_OUT_ALWAYS;
+}
+
 /* A follower: the rest of one output buffer from DATA records. */
 static int take_data(struct mm_thread *t, const struct mm_outbuf *o, u64 total)
 {
@@ -133,7 +142,7 @@ static int take_data(struct mm_thread *t, const struct mm_outbuf *o, u64 total)
 		piece = MM_MIN(total - offset, MM_REC_MAX - sizeof(rec));
 		if (rec.kind != MM_REC_DATA || rec.seq != t->seq || rec.size != sizeof(rec) + MM_UP(piece, 8))
 			return 0;
-		if (move(t, o, offset, (u8 *)at, piece, 0) != piece)
+		if (!put(t, o, offset, (u8 *)at, piece))
 			return 0;
 		mm_consume(t, rec.size);
 	}
@@ -196,7 +205,7 @@ s64 mm_take_result(struct mm_thread *t, int *flags)
 			continue;
 		if (out.bytes != out.total || MM_UP(out.total, 8) > (u64)(end - at))
 			goto senseless;
-		if (move(t, &c->outs[out.arg], 0, (u8 *)at, out.total, 0) != out.total)
+		if (!put(t, &c->outs[out.arg], 0, (u8 *)at, out.total))
 			goto senseless;
 		at += MM_UP(out.total, 8);
 	}

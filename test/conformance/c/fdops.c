@@ -208,6 +208,9 @@ CASE(copies, NORMAL, "sendfile copy_file_range")
 	T(sendfile(3, 4, NULL, 1));
 	T(sendfile(4, 3, NULL, 0));
 	T(raw(SYS_sendfile, 4, 3, LOW, 1));
+	/* An offset that can be read but not written back. */
+	static const off_t fixed = 1;
+	T(raw(SYS_sendfile, 4, 3, &fixed, 1));
 	at = -5;
 	T(sendfile(4, 3, &at, 1));
 	int p[2], s[2];
