@@ -39,7 +39,9 @@ static const char *variable(const char *env, u64 bytes, const char *name)
 {
 	u64 n = strlen(name);
 
-	for (const char *s = env; env && s < env + bytes; s += strlen(s) + 1)
+	if (!bytes || env[bytes - 1])
+		return NULL;
+	for (const char *s = env; s + n < env + bytes; s += strlen(s) + 1)
 		if (!memcmp(s, name, n) && s[n] == '=')
 			return s + n + 1;
 	return NULL;

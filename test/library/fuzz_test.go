@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"testing"
 	"time"
 
@@ -62,6 +63,7 @@ func TestFuzz(t *testing.T) {
 				text := out.Bytes()
 				t.Fatalf("%v\n%s", err, text[max(0, len(text)-6000):])
 			}
+			t.Logf("%s", regexp.MustCompile(`(?m)^#\d+\s+DONE.*$`).Find(out.Bytes()))
 		})
 	}
 }

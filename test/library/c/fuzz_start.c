@@ -15,17 +15,9 @@
 static const u8 *message, *state, *file;
 static u64 message_bytes, state_bytes, file_bytes;
 static u32 descriptors;
+static int refuses;
 static u8 *blob, *image;
 static u64 image_bytes;
-
-struct header {
-	u64 name;
-	u32 name_bytes, pad;
-	struct {
-		u8 *at;
-		u64 bytes;
-	} iov[1];
-};
 
 static long receive(u64 at)
 {
@@ -38,19 +30,19 @@ static long receive(u64 at)
 		} * iov;
 		u64 iov_count, control, control_bytes;
 	} *h = (void *)at;
-	struct mm_msg head = {MM_MSG_MAGIC, MM_ABI_VERSION, MM_MSG_START, (u32)h->iov[1].bytes, 0};
+	u64 bytes = refuses ? MM_MIN(message_bytes + state_bytes, h->iov[1].bytes) : sizeof(struct mm_msg_start);
+	struct mm_msg head = {MM_MSG_MAGIC, MM_ABI_VERSION, refuses ? MM_MSG_FATAL : MM_MSG_START, (u32)bytes, 0};
 	u32 n = MM_MIN(descriptors, (u32)(h->control_bytes - 16) / 4);
 	u64 *control = (u64 *)h->control;
 
 	memcpy(h->iov[0].at, &head, sizeof(head));
-	memset(h->iov[1].at, 0, h->iov[1].bytes);
-	memcpy(h->iov[1].at, message, MM_MIN(message_bytes, h->iov[1].bytes));
+	memcpy(h->iov[1].at, message, bytes); /* the state stands behind the message */
 	control[0] = 16 + 4 * n;
 	control[1] = 1ul << 32 | 1;
 	for (u32 i = 0; i < n; i++)
 		((s32 *)(control + 2))[i] = 1000 + (s32)i;
 	h->control_bytes = n ? 16 + MM_UP(4 * n, 8) : 0;
-	return (long)(sizeof(head) + h->iov[1].bytes);
+	return (long)(sizeof(head) + bytes);
 }
 
 /* Mappings go where they may go, and fixed ones only into what was reserved before. */
@@ -160,6 +152,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	if (size < 4 + sizeof(struct mm_msg_start))
 		return 0;
 	descriptors = data[0];
+	refuses = data[3] & 1;
 	message = data + 4;
 	message_bytes = sizeof(struct mm_msg_start);
 	state = message + message_bytes;

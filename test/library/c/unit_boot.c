@@ -222,6 +222,36 @@ static void stacks(void)
 	}
 }
 
+static int no_file(long nr, const u64 a[6], long *result)
+{
+	*result = nr == __NR_write ? (long)a[2] : -ENOENT;
+	return nr != __NR_exit_group;
+}
+
+/* Where PATH is looked for in what is shorter than its name, or has no end. */
+static void environments(void)
+{
+	static const struct {
+		const char *bytes;
+		u32 n;
+	} table[] = {{"PATH=/bin", 10}, {"B", 2},        {"B", 1},        {"PATH", 4}, {"PATH", 5},
+		     {"PATH=", 5},      {"A=b\0PAT", 7}, {"A=b\0PAT", 8}, {"", 1},     {"", 0}};
+
+	for (u32 i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		u8 room[64], *end = add(add(room, MM_SEC_ARGV, "prog", 5), MM_SEC_ENVP, table[i].bytes, table[i].n);
+		struct mm_boot *b = boot();
+		u8 *blob = malloc((u64)(end - room));
+
+		memcpy(blob, room, (u64)(end - room));
+		b->blob = blob;
+		b->blob_bytes = (u64)(end - room);
+		hook = no_file;
+		CHECK(RUN(mm_boot_find(b)) == EXITED && exit_status == 127, "row %u: %d", i, exit_status);
+		free(blob);
+		free(b);
+	}
+}
+
 static int silent(long nr, const u64 a[6], long *result)
 {
 	*result = (long)a[2];
@@ -280,6 +310,10 @@ static void images(void)
 	}
 }
 
-const struct unit boot_units[] = {{"start-sections", sections}, {"start-message", start_message},
-				  {"start-headers", headers},   {"stacks", stacks},
-				  {"images", images},           {NULL, NULL}};
+const struct unit boot_units[] = {{"start-sections", sections},
+				  {"start-message", start_message},
+				  {"start-headers", headers},
+				  {"stacks", stacks},
+				  {"environments", environments},
+				  {"images", images},
+				  {NULL, NULL}};
