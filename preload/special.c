@@ -79,6 +79,8 @@ static void describe_sleep(struct mm_thread *t, int left)
 	struct mm_call *c = &t->call;
 
 	mm_by_leader(t);
+	if (c->nr == MM_NR_clock_nanosleep && (c->a[1] & 1 /* TIMER_ABSTIME */))
+		return; /* no time is left, so the kernel writes nothing there */
 	if (c->a[left])
 		mm_out_add(t, MM_OUT_SET, left, c->a[left], 16);
 }

@@ -226,6 +226,12 @@ CASE(interrupted, NORMAL, "setitimer read recvfrom poll clock_nanosleep pause rt
 	T(recv(s[0], b, 1, 0));
 	T(nanosleep(&t, &left));
 	say("left %d", left.tv_sec == 4 && left.tv_nsec > 0);
+	/* An absolute sleep writes no time left. */
+	static const struct timespec fixed = { 1, 1 };
+	struct timespec end;
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += 5;
+	T(raw(SYS_clock_nanosleep, CLOCK_MONOTONIC, TIMER_ABSTIME, &end, &fixed));
 	T(pause());
 	T(raw(SYS_poll, NULL, 0, 5000));
 	T(handle(SIGALRM, note, SA_RESTART));
