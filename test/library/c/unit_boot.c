@@ -234,8 +234,8 @@ static void environments(void)
 	static const struct {
 		const char *bytes;
 		u32 n;
-	} table[] = {{"PATH=/bin", 10}, {"B", 2},        {"B", 1},        {"PATH", 4}, {"PATH", 5},
-		     {"PATH=", 5},      {"A=b\0PAT", 7}, {"A=b\0PAT", 8}, {"", 1},     {"", 0}};
+	} table[] = {{"PATH=/bin", 10}, {"B", 2},        {"B", 1},        {"PATH", 4}, {"PATH", 5}, {"PATH=", 5},
+		     {"A=b\0PAT", 7},   {"A=b\0PAT", 8}, {"ABCDEFGH", 8}, {"", 1},     {"", 0}};
 
 	for (u32 i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		u8 room[64], *end = add(add(room, MM_SEC_ARGV, "prog", 5), MM_SEC_ENVP, table[i].bytes, table[i].n);
