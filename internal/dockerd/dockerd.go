@@ -67,6 +67,7 @@ func (d *Daemon) start(ctx context.Context, runtimes map[string]string) error {
 		"--containerd", d.containerdSocket(), "--data-root", d.path("data"), "--exec-root", d.path("exec"),
 		"--pidfile", d.path("dockerd.pid"), "--host", "unix://" + d.socket(), "--config-file", d.path("daemon.json"),
 		"--bridge=none", "--iptables=false", "--ip6tables=false", "--cgroup-parent", "/" + d.cgroup,
+		"--exec-opt", "native.cgroupdriver=cgroupfs", // systemd would make its cgroups elsewhere, and keep them
 	}
 	if err := os.WriteFile(d.path("daemon.json"), []byte("{}\n"), 0o600); err != nil {
 		return err

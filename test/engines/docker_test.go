@@ -43,9 +43,9 @@ func TestDockerLooks(t *testing.T) {
 	}
 	must(t, d.client("update", "--memory", "150m", "--memory-swap", "150m", id))
 	full := d.inspect(t, id, "{{.Id}}")
-	limits, err := filepath.Glob("/sys/fs/cgroup/memory/*/" + full + "*/memory.limit_in_bytes")
-	if err != nil || len(limits) != 2 {
-		t.Fatalf("the cgroups of leader and follower are %q (%v)", limits, err)
+	limits := found("/sys/fs/cgroup/memory/*/"+full+"*/memory.limit_in_bytes", "/sys/fs/cgroup/*/"+full+"*/memory.max")
+	if len(limits) != 2 {
+		t.Fatalf("the cgroups of leader and follower are %q", limits)
 	}
 	for _, path := range limits {
 		if text, err := os.ReadFile(path); err != nil || strings.TrimSpace(string(text)) != "157286400" {
@@ -53,9 +53,19 @@ func TestDockerLooks(t *testing.T) {
 		}
 	}
 	d.remove(t, id)
-	if left, _ := filepath.Glob("/sys/fs/cgroup/*/*/" + full + "*"); len(left) > 0 {
+	if left := found("/sys/fs/cgroup/*/*/"+full+"*", "/sys/fs/cgroup/*/"+full+"*"); len(left) > 0 {
 		t.Errorf("cgroups are left: %q", left)
 	}
+}
+
+// found lists the files of several patterns: one for hosts with cgroups v1, one for v2.
+func found(patterns ...string) []string {
+	var all []string
+	for _, pattern := range patterns {
+		some, _ := filepath.Glob(pattern)
+		all = append(all, some...)
+	}
+	return all
 }
 
 // TestDockerRestarts: each life of a container that Docker restarts is monitored anew.
