@@ -246,6 +246,43 @@ func TestRoles(t *testing.T) {
 	}
 }
 
+// A group that audits goes on with the leader's arguments, and without a follower that has read other data.
+func TestAudit(t *testing.T) {
+	needs(t)
+	w := newWorld(t, tcp, append(limits, "on_divergence: audit", "rules: [{path: /**/role, data: differs}]")...)
+	program, err := cprog.Glibc.Compile("c/role.c", w.base)
+	w.must(err)
+	for _, c := range []struct {
+		name   string
+		argv   []string
+		stdout string
+		status [2]int
+		word   string // of the follower's report
+	}{
+		{"other argument", []string{program}, "begin\nend\n", [2]int{0, 0}, "both called write"},
+		{"other data", []string{"cat", "data"}, "one\n", [2]int{0, 70}, "data has other data"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w.t = t
+			w.each(func(h *host) {
+				w.must(os.RemoveAll(h.logs()))
+				w.mkdir(h.logs())
+				w.file(h, "role", []string{"plain", "other"}[h.id-1])
+				w.file(h, "data", []string{"one\n", "two\n"}[h.id-1])
+			})
+			results := w.run(c.argv...)
+			want(t, "leader", results[0], c.status[0])
+			want(t, "follower", results[1], c.status[1])
+			if got := string(results[0].Stdout); got != c.stdout {
+				t.Errorf("the leader's output is %q", got)
+			}
+			if text := w.report(w.hosts[1]); !strings.Contains(text, c.word) {
+				t.Errorf("the follower's report lacks %q:\n%s", c.word, text)
+			}
+		})
+	}
+}
+
 // A program that is stopped is not late, whichever side it is on.
 func TestStopped(t *testing.T) {
 	needs(t)
