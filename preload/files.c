@@ -148,7 +148,9 @@ s64 mm_follow_open(struct mm_thread *t, s64 ret)
 	int cloexec = (c->a[2] & O_CLOEXEC) != 0;
 	s64 got;
 
-	if (c->made == MM_FD_NONE || c->made > MM_FD_PRIVATE || c->made_kind > MM_KIND_PIPE)
+	/* what is private is known by its name; a leader's word is not enough to open something unseen */
+	if (c->made == MM_FD_NONE || c->made > MM_FD_PRIVATE || c->made_kind > MM_KIND_PIPE ||
+	    (c->made == MM_FD_PRIVATE && !mm_proc_is_maps(t)))
 		mm_diverge(t, MM_WHY_STREAM);
 	mm_fd_make(t, ret, c->made, c->made_kind);
 	if (c->made == MM_FD_OWN)

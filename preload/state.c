@@ -57,7 +57,10 @@ static void own_descriptors(struct mm_boot *b)
 
 	mm_sys4(__NR_prlimit64, 0, 7, 0, limit);
 	p->own_first = (u32)MM_MIN(limit[0], HIGHEST) - MM_OWN_FDS;
-	holder = mm_sys3(__NR_open, "/", O_PATH | O_CLOEXEC, 0);
+	/* not a directory where it can be helped: one would be a way out of a later chroot, by way of /proc/self/fd */
+	holder = mm_sys3(__NR_open, "/dev/null", O_PATH | O_CLOEXEC, 0);
+	if (holder < 0)
+		holder = mm_sys3(__NR_open, "/", O_PATH | O_CLOEXEC, 0);
 	if (holder < 0)
 		mm_boot_fail(b, 70, holder, "opening a placeholder:", "/ cannot be opened");
 	for (u32 i = 0; i < MM_OWN_FDS; i++)
