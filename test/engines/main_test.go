@@ -106,7 +106,7 @@ func inside(m *testing.M, dir string) (code int, err error) {
 	if tests.docker, err = dockerd.Start(ctx, map[string]string{"monmod": tests.runtime}); err != nil {
 		return 1, err
 	}
-	defer func() { err = errors.Join(err, tests.docker.Stop(), leftovers()) }()
+	defer func() { err = errors.Join(err, tests.podman.close(), tests.docker.Stop(), leftovers()) }()
 	if err := tests.docker.Load(ctx, tests.archive); err != nil {
 		return 1, err
 	}

@@ -1,6 +1,7 @@
 package engines
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -42,11 +43,32 @@ func (p podman) client(args ...string) *exec.Cmd {
 	return cmd
 }
 
+// cgroup is the parent of the containers' cgroups. podman makes it and leaves it.
+func (podman) cgroup() string { return "/" + filepath.Base(tests.dir) + "-podman" }
+
+// close removes the cgroups, those of conmon too, when their last processes have gone.
+func (p podman) close() error {
+	for end := time.Now().Add(5 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		var failures []error
+		for _, top := range found("/sys/fs/cgroup/*"+p.cgroup(), "/sys/fs/cgroup"+p.cgroup()) {
+			for _, inner := range found(top+"/*/*", top+"/*") {
+				if info, err := os.Stat(inner); err == nil && info.IsDir() {
+					_ = os.Remove(inner) // what stays keeps its parent, which is reported
+				}
+			}
+			failures = append(failures, os.Remove(top))
+		}
+		if err := errors.Join(failures...); err == nil || time.Now().After(end) {
+			return err
+		}
+	}
+}
+
 // words are those of podman run up to the image's name.
 func (p podman) words(s spec) []string {
 	words := append([]string{"run", "--detach", "--log-driver", "k8s-file"}, s.flags()...)
 	// podman asks for more than a host may allow its root.
-	words = append(words, "--ulimit", "nofile=20000:20000", "--ulimit", "nproc=4096:4096")
+	words = append(words, "--ulimit", "nofile=20000:20000", "--ulimit", "nproc=4096:4096", "--cgroup-parent", p.cgroup())
 	for key, value := range s.asks {
 		words = append(words, "--annotation", "io.monmod."+key+"="+value)
 	}
