@@ -75,10 +75,6 @@ s64 mm_execute_open(struct mm_thread *t)
 
 	c->made = MM_FD_LEADER;
 	c->made_kind = MM_KIND_OTHER;
-	if (mm_proc_is_maps(t)) {
-		c->made = MM_FD_PRIVATE;
-		return mm_proc_open_maps(t);
-	}
 	if (mm_is_proc_self(t, c->path, "cmdline"))
 		return mm_proc_open_arguments(t);
 	if (mm_is_proc_self(t, c->path, "exe")) {
@@ -91,6 +87,11 @@ s64 mm_execute_open(struct mm_thread *t)
 	if ((c->x[2] & O_ACCMODE) != O_RDONLY && S_ISREG(st.mode) && mm_proc_is_memory(fd)) {
 		mm_sys1(__NR_close, fd);
 		return -EACCES;
+	}
+	if (S_ISREG(st.mode) && !st.size && (c->made_kind = mm_proc_maps(t, fd))) {
+		mm_sys1(__NR_close, fd);
+		c->made = MM_FD_PRIVATE;
+		return mm_proc_open_maps(t);
 	}
 	c->dev = st.dev;
 	c->ino = st.ino;
@@ -148,9 +149,7 @@ s64 mm_follow_open(struct mm_thread *t, s64 ret)
 	int cloexec = (c->a[2] & O_CLOEXEC) != 0;
 	s64 got;
 
-	/* what is private is known by its name; a leader's word is not enough to open something unseen */
-	if (c->made == MM_FD_NONE || c->made > MM_FD_PRIVATE || c->made_kind > MM_KIND_PIPE ||
-	    (c->made == MM_FD_PRIVATE && !mm_proc_is_maps(t)))
+	if (c->made == MM_FD_NONE || c->made > MM_FD_PRIVATE || c->made_kind > MM_KIND_PIPE)
 		mm_diverge(t, MM_WHY_STREAM);
 	mm_fd_make(t, ret, c->made, c->made_kind);
 	if (c->made == MM_FD_OWN)

@@ -259,6 +259,8 @@ void mm_describe_mmap(struct mm_thread *t)
 	}
 	/* the leader's file: its description is passed, or the follower opens the same file itself */
 	c->extra = (c->a[3] & MAP_SHARED) && (c->a[2] & PROT_WRITE) ? MM_MAP_SHARED : MM_MAP_LEADERS;
+	if (c->extra == MM_MAP_SHARED && (c->a[2] & PROT_EXEC))
+		mm_refuse(c, -EACCES); /* code that others write is nothing that could be compared */
 }
 
 static void remember_code(struct mm_proc *p, u64 at, u64 bytes)
@@ -312,6 +314,17 @@ static s64 map_copy(struct mm_thread *t, u64 prot, u64 flags, u64 fd)
 	return at;
 }
 
+/* The same file by a description that allows no writing, where the program's own does. */
+static s64 for_reading(u64 fd)
+{
+	char link[MM_FD_LINK];
+
+	if ((mm_sys3(__NR_fcntl, fd, F_GETFL, 0) & O_ACCMODE) != O_RDWR)
+		return -1;
+	mm_fd_link(link, fd);
+	return mm_sys4(__NR_openat, MM_AT_FDCWD, link, O_RDONLY | O_CLOEXEC, 0);
+}
+
 s64 mm_execute_mmap(struct mm_thread *t)
 {
 	struct mm_call *c = &t->call;
@@ -335,6 +348,8 @@ s64 mm_execute_mmap(struct mm_thread *t)
 			}
 		}
 	}
+	if (c->extra == MM_MAP_LEADERS && mm_is_leader(p) && (flags & MAP_SHARED) && (own = for_reading(fd)) >= 0)
+		fd = own; /* mprotect cannot make it writable later */
 	if (c->extra && mm_is_leader(p) && !(prot & PROT_EXEC)) {
 		got = pass(t, fd);
 		if (got < 0)
@@ -352,10 +367,11 @@ s64 mm_execute_mmap(struct mm_thread *t)
 				mm_sys1(__NR_close, own);
 				return -EACCES; /* the leader was refused */
 			}
-			flags = (flags & ~(u64)MAP_TYPE) | MAP_PRIVATE;
+			if (c->extra == MM_MAP_SHARED || (mm_sys3(__NR_fcntl, fd, F_GETFL, 0) & O_ACCMODE) != O_RDONLY)
+				flags = (flags & ~(u64)MAP_TYPE) | MAP_PRIVATE;
 		}
 	}
-	if (own >= 0 && c->extra == MM_MAP_SHARED)
+	if (own >= 0 && c->extra == MM_MAP_SHARED && !mm_is_leader(p))
 		got = map_copy(t, prot, flags, fd);
 	else
 		got = map(t, c->a[0], c->a[1], prot, flags, fd, c->a[5]);

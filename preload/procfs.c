@@ -84,9 +84,30 @@ static s64 lowest(s64 fd, int cloexec)
 	return to;
 }
 
-int mm_proc_is_maps(struct mm_thread *t)
+/* Files that list mappings, in the order of the numbers that stand for them in a result (from 1). */
+static const char maps_files[] = "/maps\0/smaps\0/numa_maps\0";
+
+/* Which of them the program has opened of itself, by whatever name; 0: none. */
+int mm_proc_maps(const struct mm_thread *t, s64 fd)
 {
-	return mm_is_proc_self(t, t->call.path, "maps") || mm_is_proc_self(t, t->call.path, "smaps");
+	char path[256];
+	s64 n = proc_name(fd, path, sizeof(path) - 1);
+	const char *pid;
+	int which = 1;
+
+	if (n <= 0)
+		return 0;
+	path[n] = 0;
+	pid = skip(path, "/proc/");
+	if (!pid || !(pid = skip_number(pid, t->proc->real_pid)))
+		return 0;
+	for (const char *name = maps_files; *name; name += strlen(name) + 1, which++) {
+		u64 k = strlen(name);
+
+		if (strlen(pid) >= k && !memcmp(path + n - k, name, k + 1))
+			return which;
+	}
+	return 0;
 }
 
 /* Copies what is in the buffer line by line, but for the monitor's mappings and what smaps says of them. */
@@ -99,7 +120,7 @@ static u64 copy_lines(const struct mm_proc *p, char *text, u64 have, s64 to, int
 
 		if (text[i] != '\n')
 			continue;
-		for (u64 k = start; k < i && text[k] != '-'; k++)
+		for (u64 k = start; k < i && text[k] != '-' && text[k] != ' '; k++)
 			at = at * 16 + (text[k] <= '9' ? text[k] - '0' : text[k] - 'a' + 10);
 		/* smaps has lines of words behind each mapping: they go as it goes */
 		if ((text[start] >= '0' && text[start] <= '9') || (text[start] >= 'a' && text[start] <= 'f'))
@@ -112,13 +133,21 @@ static u64 copy_lines(const struct mm_proc *p, char *text, u64 have, s64 to, int
 	return have - start;
 }
 
-/* Each variant has its own, never compared. */
+/* Each variant has its own, never compared: this very process's, whatever name the program or the leader gave. */
 s64 mm_proc_open_maps(struct mm_thread *t)
 {
-	s64 from = mm_sys4(__NR_openat, MM_AT_FDCWD, t->call.path, O_RDONLY | O_CLOEXEC, 0), to, got;
-	char *text = mm_stage(t, MAPS_LINE);
+	static const char folder[] = "/proc/self";
+	const char *name = maps_files;
+	char path[32], *text = mm_stage(t, MAPS_LINE);
 	u64 have = 0;
+	s64 from, to, got;
 	int hide = 0;
+
+	for (int i = 1; i < t->call.made_kind && *name; i++)
+		name += strlen(name) + 1;
+	memcpy(path, folder, sizeof(folder));
+	memcpy(path + sizeof(folder) - 1, name, strlen(name) + 1);
+	from = mm_sys4(__NR_openat, MM_AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
 
 	if (from < 0)
 		return from;
