@@ -32,6 +32,8 @@ s64 mm_in_path(const struct mm_thread *t, char *to, u64 from); /* length, -EFAUL
 /* describe.c: arguments → form, copies */
 void mm_canonical(struct mm_thread *t);
 void mm_describe(struct mm_thread *t);
+
+/* form.c: items, copies of input, buffers for output */
 void mm_item(struct mm_call *c, int arg, int kind, const void *bytes, u32 n, u64 total);
 void mm_item_value(struct mm_call *c, int arg, u64 value);
 void mm_item_digest(struct mm_thread *t, int arg, const void *bytes, u64 n);
@@ -39,6 +41,7 @@ void *mm_stage(struct mm_thread *t, u64 bytes);
 u64 mm_stage_in(struct mm_thread *t, int arg, u64 from, u64 bytes, int digest);
 struct mm_outbuf *mm_out_add(struct mm_thread *t, int how, u32 arg, u64 at, u64 room);
 void mm_unstage(struct mm_thread *t);
+void mm_check_room(struct mm_thread *t, u64 at, u64 bytes);
 void mm_refuse(struct mm_call *c, s64 error);
 
 /* special.c: calls with a description, an execution or an effect of their own */

@@ -87,10 +87,12 @@ func (c *Client) Do(ctx context.Context, r *Request) (*Response, error) {
 	}
 	stop := context.AfterFunc(ctx, func() { _ = c.conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	if _, err := c.conn.Write(append(data, '\n')); err != nil {
-		return nil, fmt.Errorf("%s: %w: send %s: %w", c.name, ErrUnreachable, r.Op, err)
-	}
+	// A supervisor that refuses the caller says so and closes, perhaps before it was asked anything: its words count.
+	_, unsent := c.conn.Write(append(data, '\n'))
 	if !c.lines.Scan() {
+		if unsent != nil {
+			return nil, fmt.Errorf("%s: %w: send %s: %w", c.name, ErrUnreachable, r.Op, unsent)
+		}
 		err := c.lines.Err()
 		if err == nil {
 			err = errors.New("it closed the connection")
