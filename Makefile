@@ -56,7 +56,7 @@ demo: deps
 	go run ./examples/demo --engine $(or $(ENGINE),runc)
 
 bench: build
-	go run ./test/bench -out docs/benchmarks.md
+	go run ./test/bench -against runc -out docs/benchmarks.md
 
 # Hours: every program 50 times in every way, quiet and under load, then every fuzz target for FUZZTIME.
 soak: build
