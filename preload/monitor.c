@@ -63,13 +63,44 @@ static void __attribute__((noreturn)) unknown_call(struct mm_thread *t)
 	mm_give_up(t, 0, text);
 }
 
+/*
+ * Calls that wait for events, and that a signal always ends with EINTR. Programs look at what a handler has set and then wait; a
+ * signal in between makes them sleep. Natively that moment is short. Here it is as long as the comparison, so a signal that
+ * came before such a call counts as one that came during it.
+ */
+static int sleeps_until_signal(const struct mm_thread *t)
+{
+	const struct mm_call *c = &t->call;
+	u64 time[2], at;
+
+	switch (c->nr) {
+	case MM_NR_pause:
+	case MM_NR_rt_sigsuspend:
+		return 1;
+	case MM_NR_poll:
+		return (s32)c->a[2] != 0;
+	case MM_NR_epoll_pwait:
+		return (s32)c->a[3] != 0;
+	case MM_NR_ppoll:
+		at = c->a[2];
+		break;
+	case MM_NR_select:
+	case MM_NR_pselect6:
+		at = c->a[4];
+		break;
+	default:
+		return 0;
+	}
+	return !at || (mm_in(t, time, at, sizeof(time)) == sizeof(time) && (time[0] | time[1]));
+}
+
 static void lead(struct mm_thread *t)
 {
 	struct mm_call *c = &t->call;
 	int flags = 0;
 	s64 ret;
 
-	if (mm_signals_waiting(t)) {
+	if (mm_signals_waiting(t) && !sleeps_until_signal(t)) {
 		mm_deliver(t, MM_AT_ENTER);
 		return;
 	}
@@ -90,6 +121,8 @@ static void lead(struct mm_thread *t)
 	if (c->row->flags & MM_F_BLOCKS)
 		mm_flush(t);
 	ret = mm_execute(t);
+	if (ret == MM_NOT_MADE && sleeps_until_signal(t))
+		ret = -EINTR;
 	if (ret == MM_NOT_MADE) {
 		mm_publish_result(t, -EINTR, MM_RF_SIGNALS | MM_RF_AGAIN);
 		mm_deliver(t, MM_AT_ENTER);
