@@ -32,14 +32,16 @@ func TestSoak(t *testing.T) {
 	}
 	origin := startOrigin(t)
 	results := &Results{}
-	defer func() { writeTable(t, results.Markdown(machine.Describe())) }()
 	for _, load := range loads {
 		t.Run(soakName(load), func(t *testing.T) {
 			if load != "" {
 				startLoad(t)
 			}
 			for _, w := range Workloads() {
-				t.Run(w.Name, func(t *testing.T) { soak(t, ready(t, w, origin), load, rounds, results) })
+				t.Run(w.Name, func(t *testing.T) {
+					defer func() { writeTable(t, results.Markdown(machine.Describe())) }() // hours: what is interrupted shows how far it came
+					soak(t, ready(t, w, origin), load, rounds, results)
+				})
 			}
 		})
 	}
@@ -89,7 +91,6 @@ func soakName(load string) string {
 }
 
 func writeTable(t *testing.T, table []byte) {
-	t.Logf("\n%s", table)
 	path := os.Getenv("MONMOD_SOAK_TABLE")
 	if path == "" {
 		return
