@@ -20,7 +20,7 @@ export GOFLAGS ?= -buildvcs=false
 RACED  := ./hooks/... ./runtime/... $(patsubst %,./%/...,$(filter-out %/dockerd %/ociimage,$(wildcard internal/*)))
 SERIAL := ./docs ./packaging ./cmd/... ./examples/... ./test/... ./internal/dockerd ./internal/ociimage
 
-.PHONY: all build generate clean deps test demo bench soak install lint
+.PHONY: all build generate clean deps test test-guest demo bench soak install lint
 all: build
 build: $(BUILD)/libmonmod.so go-build
 
@@ -50,6 +50,11 @@ deps:
 test: deps
 	@$(MAKE) -s build
 	@{ go test -json -race -p 2 -timeout 10m $(RACED); a=$$?; go test -json -p 1 -timeout 15m $(SERIAL) && exit $$a; } | go run ./test/count
+
+# The part of `make test` that boots other kernels in QEMU.
+test-guest: deps
+	@$(MAKE) -s build
+	go test -v -count 1 -timeout 15m ./test/guest/...
 
 demo: deps
 	@$(MAKE) -s build
