@@ -3,10 +3,10 @@
 package guest
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +17,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if limit := flag.Lookup("test.timeout").Value.(flag.Getter).Get().(time.Duration); limit > 0 {
+		proc.EndBy(time.Now().Add(limit - 10*time.Second))
+	}
 	code := m.Run()
 	if left := proc.Orphans(time.Second); len(left) > 0 {
 		fmt.Fprintf(os.Stderr, "these processes were left behind: %q\n", left)
@@ -25,11 +29,17 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// each runs test with every kernel of the matrix.
-func each(t *testing.T, test func(t *testing.T, k guest.Kernel)) {
+func needs(t *testing.T) {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("root file systems of guests are made by root")
 	}
+}
+
+// each runs test with every kernel of the matrix.
+func each(t *testing.T, test func(t *testing.T, k guest.Kernel)) {
+	t.Helper()
+	needs(t)
 	for _, k := range guest.Kernels {
 		t.Run(k.String(), func(t *testing.T) { test(t, k) })
 	}
@@ -48,13 +58,13 @@ func TestBoots(t *testing.T) {
 			t.Fatal(err)
 		}
 		r, err := guest.Run(t.Context(), guest.Options{
-			Kernel: k, Files: map[string]string{"/a/b": given},
-			Script: "uname -r; cat /a/b; mkdir /out/c; cp /a/b /out/c/d; echo 'BUG: x' >/dev/kmsg; sleep 1000 & false",
+			Kernel: k, Files: map[string]string{"/a/b": given}, Drivers: []string{"veth"},
+			Script: "uname -r; ip link add name v type veth peer name w; cat /a/b; python3 -c 'import sqlite3; print(7)'; mkdir /out/c; cp /a/b /out/c/d; echo 'BUG: x' >/dev/kmsg; sleep 1000 & false",
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := f.Release + "\ngiven\n"; string(r.Output) != want || r.ExitCode != 1 || string(r.Out["c/d"]) != "given\n" {
+		if want := f.Release + "\ngiven\n7\n"; string(r.Output) != want || r.ExitCode != 1 || string(r.Out["c/d"]) != "given\n" {
 			t.Errorf("want exit code 1, output %q and a file c/d: %s\nfiles: %q", want, r, r.Out)
 		}
 		if len(r.Problems) != 1 || !strings.Contains(r.Problems[0], "BUG: x") {
@@ -116,16 +126,47 @@ func TestBadModules(t *testing.T) {
 	})
 }
 
-// TestPrograms runs some of what guests have, each of which says that the image lacks nothing it needs.
-func TestPrograms(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("root file systems of guests are made by root")
+// TestCrash kills a kernel: the test hears of it at once, with what the kernel and the script said last.
+func TestCrash(t *testing.T) {
+	needs(t)
+	r, err := guest.Run(t.Context(), guest.Options{Kernel: guest.Linux612, Script: "echo said before; echo c >/proc/sysrq-trigger; sleep 1000"})
+	if err == nil {
+		t.Fatalf("a kernel that crashed is no error: %s", r)
 	}
-	r := guest.Must(t, guest.Options{Kernel: guest.Linux61, Script: `set -e
-bash --version; busybox true; echo 2+3 | bc; awk 'BEGIN { print 7 }'; perl -e 'print "perl\n"'; python3 -c 'import json, socket, sqlite3; print("python")'
-sqlite3 :memory: 'select 11'; curl --version; strace -c true 2>&1; runc --version; nginx -V 2>&1; lighttpd -v; redis-server --version; ps; ip addr
-`})
-	if lines := strings.Split(string(r.Output), "\n"); !slices.Contains(lines, "11") || !slices.Contains(lines, "python") {
-		t.Error(r)
+	for _, words := range []string{"said before", "sysrq triggered crash", "without saying"} {
+		if !strings.Contains(err.Error(), words) {
+			t.Errorf("the error lacks %q: %v", words, err)
+		}
+	}
+	if len(r.Problems) == 0 {
+		t.Errorf("no problem of a kernel that crashed: %v", err)
+	}
+}
+
+// TestTimeout has a script that does not end.
+func TestTimeout(t *testing.T) {
+	needs(t)
+	start := time.Now()
+	r, err := guest.Run(t.Context(), guest.Options{Kernel: guest.Linux61, Script: "sleep 1000", Timeout: 2 * time.Second})
+	if err == nil || !strings.Contains(err.Error(), "deadline") || time.Since(start) > time.Minute {
+		t.Errorf("after %v: %v, %s", time.Since(start), err, r)
+	}
+}
+
+// TestPair fetches a page of one guest from the other, which has another kernel.
+func TestPair(t *testing.T) {
+	needs(t)
+	server := guest.Options{Kernel: guest.Linux61, CPUs: 1, MemoryMB: 512, Script: `set -e
+mkdir /www; echo page >/www/index.html
+printf 'server.document-root = "/www"\nserver.port = 80\nserver.bind = "%s"\n' ` + guest.Addresses[0] + ` >/lighttpd.conf
+lighttpd -f /lighttpd.conf
+busybox nc -l -p 81 </dev/null
+`}
+	client := guest.Options{Kernel: guest.Linux612, CPUs: 1, MemoryMB: 512, Script: `
+curl -s --retry 100 --retry-delay 1 --retry-all-errors http://` + guest.Addresses[0] + `/index.html || exit
+until busybox nc ` + guest.Addresses[0] + ` 81 </dev/null; do sleep 0.2; done
+`}
+	if r := guest.MustPair(t, server, client); string(r[1].Output) != "page\n" {
+		t.Errorf("the second guest read something else: %s", r[1])
 	}
 }

@@ -47,10 +47,12 @@ func (r Result) String() string {
 		r.ExitCode, r.Elapsed.Round(time.Millisecond), strings.Join(r.Problems, "\n"), tail(string(r.Output), 200), tail(r.Dmesg, 60))
 }
 
-// card is a guest's network card: its arguments to QEMU and its address.
+// card is a guest's network card: its arguments to QEMU, its address with the network's length, and what to wait for before the
+// guest starts. The zero card is none.
 type card struct {
 	qemu    []string
 	address string
+	ready   func(ctx context.Context) error
 }
 
 // Run boots a guest, runs its script and waits for its end. A script that fails is no error, nor are complaints of the kernel:
@@ -80,6 +82,11 @@ func run(ctx context.Context, o Options, net card) (Result, error) {
 	b := boot{kernel: f, initramfs: first, root: root, dir: dir}
 	if err := writeDisk(b.path("disk"), f, o, net.address); err != nil {
 		return Result{}, fmt.Errorf("make a disk for a guest: %w", err)
+	}
+	if net.ready != nil {
+		if err := net.ready(ctx); err != nil {
+			return Result{}, err
+		}
 	}
 	ended, err := b.start(ctx, o, net)
 	if err != nil {

@@ -11,9 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cacheDir is where kernels and images are kept between runs; nothing in it is needed to make it again.
+// cacheDir is where kernels and images are kept between runs. It may be removed at any time, and has to be to get rid of what was
+// made of older packages.
 func cacheDir() string {
-	if dir := os.Getenv("MONMOD_GUEST_CACHE"); dir != "" {
+	if dir, err := filepath.Abs(os.Getenv("MONMOD_GUEST_CACHE")); err == nil && os.Getenv("MONMOD_GUEST_CACHE") != "" {
 		return dir
 	}
 	return "/var/cache/monmod/guest"
