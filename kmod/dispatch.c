@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * One call of an armed task, in the place of syscall_user_dispatch() (kernel/entry/syscall_user_dispatch.c), which syscall_trace_enter()
+ * calls before anything else looks at the call. False: the call goes on as any other. True: it is over, with nothing carried out.
+ *
+ * A call from a gate passes. Any other is handed to the monitor: what the kernel has of the thread's registers and the monitor's
+ * entry cannot save itself goes into the thread's block, and the thread continues at the entry. rcx and r11 are set so that the
+ * kernel may leave by SYSRET. The block is written through the kernel's own mapping: no fault can come in between.
+ */
+#include <asm/syscall.h>
+#include <linux/entry-common.h>
+#include <linux/percpu.h>
+#include "monmod.h"
+
+#define CLEARED (X86_EFLAGS_TF | X86_EFLAGS_DF | X86_EFLAGS_AC | X86_EFLAGS_NT | X86_EFLAGS_RF)
+
+DEFINE_PER_CPU(u64, monmod_entries);
+
+u64 monmod_entries_sum(void)
+{
+	u64 n = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		n += per_cpu(monmod_entries, cpu);
+	return n;
+}
+
+/* Ends the call: nothing is executed, restarted or traced on its way out. */
+static notrace bool over(struct pt_regs *regs)
+{
+	current->syscall_dispatch.on_dispatch = true;
+	regs->orig_ax = -1;
+	return true;
+}
+
+static notrace bool offence(struct monmod_task *t, struct pt_regs *regs, u32 what)
+{
+	u64 nr = regs->orig_ax;
+
+	monmod_violation(t->space->session, current, what, regs, nr);
+	return over(regs);
+}
+
+/* A handler's first call, by which it gets the token: once for every delivery that the kernel has made. */
+static notrace bool announced(struct monmod_task *t, struct pt_regs *regs)
+{
+	if (!t->signals)
+		return offence(t, regs, MM_KMOD_SIGNAL);
+	t->signals--;
+	regs->r15 = t->space->token;
+	return over(regs);
+}
+
+notrace bool monmod_syscall(struct pt_regs *regs)
+{
+	struct monmod_task *t = monmod_find(current);
+	struct mm_kmod_block *block;
+
+	if (WARN_ON_ONCE(!t)) { /* the hook has just found it */
+		force_sig(SIGKILL);
+		return over(regs);
+	}
+	if (unlikely(in_ia32_syscall()))
+		return offence(t, regs, MM_KMOD_COMPAT);
+	if (regs->ip - t->gates < t->gates_bytes) {
+		if (t->space->guard == MM_KMOD_GUARD_TOKEN && unlikely(regs->r15 != t->space->token))
+			return offence(t, regs, MM_KMOD_GATE);
+		return false;
+	}
+	if (unlikely(regs->ip == t->announce))
+		return announced(t, regs);
+	this_cpu_inc(monmod_entries);
+	block = t->block;
+	block->ax = regs->orig_ax;
+	block->sp = regs->sp;
+	block->r15 = regs->r15;
+	block->ip = regs->ip;
+	block->flags = regs->flags;
+	if (t->space->guard == MM_KMOD_GUARD_TOKEN)
+		regs->r15 = t->space->token;
+	regs->sp = t->block_at;
+	regs->ip = t->entry;
+	regs->cx = t->entry;
+	regs->flags &= ~CLEARED;
+	regs->r11 = regs->flags;
+	return over(regs);
+}
