@@ -7,7 +7,7 @@ CFLAGS_LIB := -std=gnu11 -O2 -g -Wall -Wextra -Werror -ffreestanding -fPIC -fvis
 LIB_C  := $(wildcard preload/*.c)
 LIB_S  := $(wildcard preload/*.S)
 LIB_O  := $(LIB_C:preload/%.c=$(BUILD)/preload/%.o) $(LIB_S:preload/%.S=$(BUILD)/preload/%.o)
-LIB_H  := $(wildcard preload/*.h include/monmod/*.h) preload/libmonmod.lds
+LIB_H  := $(wildcard preload/*.h preload/*.inc include/monmod/*.h) preload/libmonmod.lds
 PREFIX ?= /usr/local
 SHELL  := /bin/bash -o pipefail
 

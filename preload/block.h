@@ -28,9 +28,9 @@
 #define MM_STAGE (1ul << 20)
 #define MM_MMAP_MAX 0x7ffff000ul /* the kernel moves no more in one call (MAX_RW_COUNT) */
 
-#define MM_OWN_FDS 10u /* numbers that the monitor keeps for itself, the same in every variant */
+#define MM_OWN_FDS 11u /* numbers that the monitor keeps for itself, the same in every variant */
 
-enum mm_own_fd { MM_FD_MSG, MM_FD_TETHER, MM_FD_HOLDER, MM_FD_PASS }; /* MM_FD_PASS + i: to follower i */
+enum mm_own_fd { MM_FD_MSG, MM_FD_TETHER, MM_FD_HOLDER, MM_FD_ARMING, MM_FD_PASS }; /* MM_FD_PASS + i: to follower i */
 
 #define MM_KICK_SIGNAL 16 /* SIGSTKFLT: no program uses it, and it stays hidden */
 
@@ -172,13 +172,16 @@ struct mm_proc;
 /* A thread's block. What every call touches comes first. */
 struct mm_thread {
 	struct mm_regs regs;
-	u32 kick;    /* a signal waits: blocking calls answer EINTR (the gate tests it) */
-	u32 alarmed; /* the timer for signals without a rendezvous runs */
+	u32 kick;       /* a signal waits: blocking calls answer EINTR (the gate tests it) */
+	u32 alarmed;    /* the timer for signals without a rendezvous runs */
+	u32 token_seen; /* back end kmod: a signal frame below holds the token, to be scrubbed. scrub.inc knows where this is */
+	u32 unused;
 	u64 pending; /* bit n-1: signal n arrived and was not handed to the program yet */
 	u64 forced;  /* of these, the ones that a call with a mask of its own let through */
 	u64 mask;    /* the program's signal mask */
 	struct mm_proc *proc;
-	u8 *frame;              /* the kernel's frame for our handler: struct ucontext */
+	u8 *frame;              /* struct ucontext by which the thread leaves: the kernel's, or one made by mm_frame(); or NULL */
+	u8 *frame_room;         /* back end kmod: where mm_frame() makes one */
 	u64 seq;                /* number of the newest call in this lane */
 	u64 head;               /* leader: bytes written to the stream; follower: bytes read */
 	u64 published;          /* leader: bytes that followers may see */
@@ -243,6 +246,7 @@ struct mm_proc {
 	u64 virtual_pid;
 	u32 real_pid, real_tid;
 	u32 exec_maps;
+	u64 xstate_features, xstate_bytes;      /* back end kmod: of a signal frame; 0: not looked at yet */
 	u32 alarm_timer;                        /* id + 1 of the timer behind signals that find no rendezvous */
 	struct mm_range exec_map[MM_EXEC_MAPS]; /* executable mappings in the order in which they were made */
 	struct mm_sigaction action[64];
@@ -264,6 +268,7 @@ struct mm_proc {
 
 _Static_assert(sizeof(struct mm_thread) <= MM_BLOCK, "thread block");
 _Static_assert(__builtin_offsetof(struct mm_thread, call) < 1024, "hot state");
+_Static_assert(__builtin_offsetof(struct mm_thread, token_seen) == 152, "known to scrub.inc");
 
 static inline int mm_is_leader(const struct mm_proc *p)
 {

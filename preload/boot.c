@@ -6,6 +6,7 @@
  */
 #include "boot.h"
 #include "monitor.h"
+#include <monmod/kmod.h>
 #include <linux/errno.h>
 
 #define PR_SET_SYSCALL_USER_DISPATCH 59
@@ -106,12 +107,29 @@ static void options(struct mm_boot *b, const char **path)
 }
 
 /* In the copy: the old image goes, from now on every call that does not come from our gates is ours to see. */
-static void last_step(u64 old, u64 old_bytes, u64 gates, u64 ip, u64 sp)
+static void last_step(u64 old, u64 old_bytes, int arming, struct mm_kmod_arm *arm, u64 ip, u64 sp)
 {
+	s64 r;
+
 	mm_sys2(__NR_munmap, old, old_bytes);
-	if (mm_sys5(__NR_prctl, PR_SET_SYSCALL_USER_DISPATCH, 1, gates, MM_PAGE, 0) < 0)
+	if (arming < 0) {
+		r = mm_sys5(__NR_prctl, PR_SET_SYSCALL_USER_DISPATCH, 1, arm->gates, arm->gates_bytes, 0);
+	} else {
+		r = mm_sys3(__NR_ioctl, arming, MM_KMOD_IOC_ARM, arm); /* the last call that we make without the token */
+	}
+	if (r < 0)
 		mm_sys1(__NR_exit_group, MM_EXIT_DIVERGED); /* it worked a moment ago; never unmonitored */
 	mm_leave_to(ip, sp);
+}
+
+/* A trial while everything can still be said: Syscall User Dispatch may be switched off. */
+static void try_dispatch(const struct mm_boot *b, u64 gates)
+{
+	s64 r = mm_sys5(__NR_prctl, PR_SET_SYSCALL_USER_DISPATCH, 1, gates, MM_PAGE, 0);
+
+	if (r < 0)
+		mm_boot_fail(b, 70, r, "arming Syscall User Dispatch:", "this kernel refuses it; `monmod doctor` says why");
+	mm_sys5(__NR_prctl, PR_SET_SYSCALL_USER_DISPATCH, 0, 0, 0, 0);
 }
 
 /* ps and the like shall show the program, not its launcher. */
@@ -164,17 +182,24 @@ void mm_boot(u64 *sp)
 		u64 bytes;
 	} alt = {((u64)b->thread & ~(MM_SLOT - 1)) + MM_PAGE, 0, 0, MM_SLOT - MM_BLOCK - MM_PAGE};
 	void (*install)(struct mm_thread *) = (void *)((u64)mm_signals_install + slide);
-	void (*last)(u64, u64, u64, u64, u64) = (void *)((u64)last_step + slide);
+	void (*last)(u64, u64, int, struct mm_kmod_arm *, u64, u64) = (void *)((u64)last_step + slide);
+	u64 gates = (u64)mm_gates_start + slide;
+	struct mm_kmod_arm arm = {
+	    .version = MM_KMOD_VERSION,
+	    .gates = gates,
+	    .gates_bytes = MM_PAGE,
+	    .entry = (u64)mm_kmod_entry + slide,
+	    .handler = (u64)mm_kmod_handler + slide,
+	    .announce = (u64)mm_kmod_announce + slide,
+	    .block = (u64)b->thread,
+	};
 
 	s64 r = mm_sys2(__NR_sigaltstack, &alt, 0);
 	if (r < 0)
 		mm_boot_fail(b, 70, r, "setting the monitor's signal stack:", "refused by the kernel");
-	/* a trial while everything can still be said: Syscall User Dispatch may be switched off */
-	r = mm_sys5(__NR_prctl, PR_SET_SYSCALL_USER_DISPATCH, 1, (u64)mm_gates_start, MM_PAGE, 0);
-	if (r < 0)
-		mm_boot_fail(b, 70, r, "arming Syscall User Dispatch:", "this kernel refuses it; `monmod doctor` says why");
-	mm_sys5(__NR_prctl, PR_SET_SYSCALL_USER_DISPATCH, 0, 0, 0, 0);
+	if (b->arming < 0)
+		try_dispatch(b, (u64)mm_gates_start);
 	install(b->thread);
-	last((u64)mm_image_start, (u64)(mm_image_end - mm_image_start) + MM_PAGE, (u64)mm_gates_start + slide, b->entry, stack);
+	last((u64)mm_image_start, (u64)(mm_image_end - mm_image_start) + MM_PAGE, b->arming, &arm, b->entry, stack);
 	__builtin_unreachable();
 }

@@ -5,7 +5,7 @@
 
 #include "block.h"
 
-#define MM_START_FDS (4 + MM_MAX_FOLLOWERS) /* at most, with one message */
+#define MM_START_FDS (5 + MM_MAX_FOLLOWERS) /* at most, with one message */
 
 /* What the kernel handed over, and what the supervisor made of it. */
 struct mm_boot {
@@ -26,6 +26,7 @@ struct mm_boot {
 	int stack_exec;
 	int fds[MM_START_FDS]; /* control, own, tether, pass … as received */
 	u32 fd_count;
+	int arming;      /* back end kmod: its descriptor */
 	char path[4096]; /* of the program, as found */
 	char arg_of_script[256];
 	char script[4096]; /* `#!`: the script's path, which becomes an argument */

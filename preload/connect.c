@@ -237,9 +237,13 @@ void mm_boot_hello(struct mm_boot *b)
 	hear(b, MM_MSG_START, &b->start, sizeof(b->start), b->fds, &count);
 	const struct mm_msg_start *s = &b->start;
 
-	if (count < 5 || (s->role != MM_LEADER && s->role != MM_FOLLOWER) || s->followers > MM_MAX_FOLLOWERS ||
-	    s->slot >= MM_MAX_FOLLOWERS || s->ring_size < MM_RING_MIN || s->ring_size > MM_RING_MAX ||
-	    s->ring_size & (s->ring_size - 1) || (s->role == MM_LEADER && count != 4 + s->followers))
+	b->arming = -1;
+	if (s->flags & MM_START_KMOD && count > 5)
+		b->arming = b->fds[--count];
+	if ((s->flags & MM_START_KMOD && b->arming < 0) || (s->role != MM_LEADER && s->role != MM_FOLLOWER) ||
+	    s->followers > MM_MAX_FOLLOWERS || s->slot >= MM_MAX_FOLLOWERS || s->ring_size < MM_RING_MIN ||
+	    s->ring_size > MM_RING_MAX || s->ring_size & (s->ring_size - 1) ||
+	    count != (s->role == MM_LEADER ? 4 + s->followers : 5))
 		mm_boot_fail(b, 70, 0, "the supervisor's start message makes no sense;",
 			     "install monmod and libmonmod.so together");
 	u64 st[18];

@@ -13,6 +13,7 @@
  * mm_copy: copies with `rep movsb` at mm_copy_insn; a fault there continues at mm_copy_done (signals.c), and what rcx still
  * holds is what was not copied.
  */
+	.include "scrub.inc"
 	.text
 	.globl mm_start, mm_handler, mm_leave_to, mm_copy, mm_copy_insn, mm_copy_done, mm_preload
 	.hidden mm_handler, mm_leave_to, mm_copy, mm_copy_insn, mm_copy_done
@@ -42,6 +43,10 @@ mm_handler:
 	add $(0x40000 - 0x18000), %rcx /* MM_SLOT - MM_BLOCK */
 	xor %ebp, %ebp
 	call mm_on_signal
+	mov %rsp, %rdx
+	and $-0x40000, %rdx
+	add $(0x40000 - 0x18000), %rdx
+	scrub %rdx
 	add $8, %rsp
 	ret /* to mm_return */
 

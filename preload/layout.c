@@ -26,6 +26,22 @@ static void back(const struct mm_boot *b, u64 at, u64 bytes)
 		mm_boot_fail(b, 70, r, "laying out the monitor's memory:", "out of address space or memory (ulimit -v?)");
 }
 
+/* What must be nobody else's: memory of the module's where there is one, at the offset that it has in the reservation. */
+static void keep(const struct mm_boot *b, s64 base, u64 offset, u64 bytes)
+{
+	s64 r;
+
+	if (b->arming < 0) {
+		back(b, base + offset, bytes);
+		return;
+	}
+	r = mm_sys6(__NR_mmap, base + offset, MM_UP(bytes, MM_PAGE), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, b->arming,
+		    offset);
+
+	if (mm_failed(r))
+		mm_boot_fail(b, 70, r, "mapping the module's memory for the monitor:", "refused; `dmesg` may say more");
+}
+
 void *mm_boot_map(const struct mm_boot *b, u64 at, u64 bytes, int fd, int writable, u64 offset)
 {
 	s64 r = mm_sys6(__NR_mmap, at, bytes, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED | MAP_FIXED, fd, offset);
@@ -63,17 +79,17 @@ void mm_boot_layout(struct mm_boot *b)
 	back(b, base + image_at, image);
 	memcpy((void *)(base + image_at), mm_image_start, image);
 	mm_sys3(__NR_mprotect, base + image_at, MM_UP(image, MM_PAGE), PROT_READ | PROT_EXEC);
-	back(b, base + proc_at, sizeof(struct mm_proc));
-	back(b, base + fds_at, MM_FD_CAP * sizeof(struct mm_fd));
-	back(b, base + ofds_at, MM_FD_CAP * sizeof(struct mm_ofd));
-	back(b, base + tokens_at, MM_TOKEN_CAP * sizeof(struct mm_token));
+	keep(b, base, proc_at, sizeof(struct mm_proc));
+	keep(b, base, fds_at, MM_FD_CAP * sizeof(struct mm_fd));
+	keep(b, base, ofds_at, MM_FD_CAP * sizeof(struct mm_ofd));
+	keep(b, base, tokens_at, MM_TOKEN_CAP * sizeof(struct mm_token));
 	back(b, base + stage_at, MM_STAGE);
 	back(b, base + blob_at, b->blob_bytes);
 	memcpy((void *)(base + blob_at), b->blob, b->blob_bytes);
 	mm_sys3(__NR_mprotect, base + blob_at, MM_UP(b->blob_bytes, MM_PAGE), PROT_READ);
 	mm_sys2(__NR_munmap, b->blob, b->blob_bytes);
 	b->blob = (const u8 *)(base + blob_at);
-	back(b, base + slot_at + MM_PAGE, MM_SLOT - MM_PAGE);
+	keep(b, base, slot_at + MM_PAGE, MM_SLOT - MM_PAGE);
 
 	struct mm_proc *p = (struct mm_proc *)(base + proc_at);
 	struct mm_thread *t = (struct mm_thread *)(base + slot_at + MM_SLOT - MM_BLOCK);

@@ -19,6 +19,13 @@ extern const char mm_copy_insn[], mm_copy_done[];
 extern const char mm_app_test[], mm_app_syscall[], mm_app_eintr[];
 extern const char mm_image_start[], mm_image_end[], mm_gates_start[], mm_gates_end[];
 
+/* redirect.S, kmod.c: the way in by the kernel module */
+void mm_kmod_entry(void);
+void mm_kmod_handler(void);
+extern const char mm_kmod_announce[];
+void mm_leave_by(u8 *frame) __attribute__((noreturn));
+u8 *mm_frame(struct mm_thread *t);
+
 /* monitor.c: one call */
 void mm_monitor(struct mm_thread *t);
 void mm_fault(struct mm_thread *t, int signo);

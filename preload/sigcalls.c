@@ -43,7 +43,7 @@ s64 mm_sigaction_call(struct mm_thread *t)
 		*mine = act;
 		if (mm_is_leader(t->proc) && !(BIT(signo) & OURS)) {
 			if (act.handler > 1 || (act.handler == 0 && mm_ends_program(t->proc, signo)))
-				mm_install_ours(signo, act.flags & (SA_NOCLDSTOP_ | SA_NOCLDWAIT_));
+				mm_install_ours(t->proc, signo, act.flags & (SA_NOCLDSTOP_ | SA_NOCLDWAIT_));
 			else
 				mm_install(signo, act.handler, act.flags & (SA_NOCLDSTOP_ | SA_NOCLDWAIT_));
 		}
@@ -125,10 +125,11 @@ s64 mm_sigaltstack_call(struct mm_thread *t)
 /* Back from a handler: registers from the program's frame, copied first, with segments, flags and state size forced. */
 void mm_sigreturn_call(struct mm_thread *t)
 {
-	struct context in, *uc = (struct context *)t->frame;
+	struct context in, *uc;
 
 	if (mm_in(t, &in, t->regs.sp, sizeof(in)) != sizeof(in))
 		mm_die_by(t, 11);
+	uc = (struct context *)mm_frame(t);
 	mm_load_regs(&t->regs, &in);
 	t->regs.flags = (in.eflags & FLAGS_OF_PROGRAM) | 0x202;
 	t->mask = in.sigmask & ~(BIT(SIGKILL_) | BIT(19));

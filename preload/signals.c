@@ -33,9 +33,11 @@ long mm_install(int signo, u64 handler, u64 flags)
 	return mm_sys4(__NR_rt_sigaction, signo, &act, 0, 8);
 }
 
-long mm_install_ours(int signo, u64 flags)
+long mm_install_ours(const struct mm_proc *p, int signo, u64 flags)
 {
-	return mm_install(signo, (u64)mm_handler, SA_SIGINFO_ | SA_ONSTACK_ | SA_NODEFER_ | flags);
+	u64 handler = p->flags & MM_START_KMOD ? (u64)mm_kmod_handler : (u64)mm_handler;
+
+	return mm_install(signo, handler, SA_SIGINFO_ | SA_ONSTACK_ | SA_NODEFER_ | flags);
 }
 
 /*
@@ -53,11 +55,11 @@ void mm_signals_install(struct mm_thread *t)
 		u64 bit = BIT(s);
 
 		if (bit & OURS)
-			mm_install_ours(s, 0);
+			mm_install_ours(t->proc, s, 0);
 		else if (!mm_is_leader(t->proc) && s < 32 && !(bit & (IGNORED_BY_DEFAULT | STOPS | BIT(SIGKILL_))))
-			mm_install_ours(s, 0); /* to pass it on to the leader */
+			mm_install_ours(t->proc, s, 0); /* to pass it on to the leader */
 		else if (mm_is_leader(t->proc) && t->proc->action[s - 1].handler == 0 && mm_ends_program(t->proc, s))
-			mm_install_ours(s, 0);
+			mm_install_ours(t->proc, s, 0);
 	}
 }
 
@@ -87,7 +89,7 @@ void mm_update_kick(struct mm_thread *t)
 /* Builds the frame of the program's handler and makes the return from our handler lead there. */
 static void enter_handler(struct mm_thread *t, int signo, const u8 *info)
 {
-	struct context *uc = (struct context *)t->frame;
+	struct context *uc = (struct context *)mm_frame(t);
 	struct mm_sigaction *act = &t->proc->action[signo - 1];
 	struct frame f;
 	u64 sp = t->regs.sp - 128, state = uc->fpstate, bytes = 512;
@@ -292,6 +294,7 @@ void mm_on_signal(int signo, u8 *info, u8 *frame, struct mm_thread *t)
 	s32 code = *(s32 *)(info + 8);
 
 	if (inside) {
+		t->token_seen = (t->proc->flags & MM_START_KMOD) != 0;
 		if (BIT(signo) & FAULTS && code > 0) {
 			if (uc->ip == (u64)mm_copy_insn) {
 				uc->ip = (u64)mm_copy_done;

@@ -64,7 +64,7 @@ static inline void mm_keep_regs(const struct mm_regs *r, struct context *c)
 /* signals.c */
 u64 mm_real_mask(const struct mm_thread *t);
 long mm_install(int signo, u64 handler, u64 flags);
-long mm_install_ours(int signo, u64 flags);
+long mm_install_ours(const struct mm_proc *p, int signo, u64 flags);
 int mm_ends_program(const struct mm_proc *p, int signo);
 
 #endif

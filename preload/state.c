@@ -69,6 +69,10 @@ static void own_descriptors(struct mm_boot *b)
 	settle(b, b->fds[2], MM_FD_TETHER);
 	for (u32 i = 3; i < b->fd_count; i++)
 		settle(b, b->fds[i], MM_FD_PASS + i - 3);
+	if (b->arming >= 0) {
+		settle(b, b->arming, MM_FD_ARMING);
+		b->arming = mm_own(p, MM_FD_ARMING);
+	}
 	settle(b, b->socket, MM_FD_MSG);
 	b->socket = mm_own(p, MM_FD_MSG);
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/monmod/monmod/internal/config"
 	"github.com/monmod/monmod/internal/control"
+	"github.com/monmod/monmod/internal/kmod"
 )
 
 // defaultConfig is the specification's file name in a bundle.
@@ -135,10 +136,14 @@ func (w *wrapper) plan(inv *Invocation, b *Bundle, r request) (*control.Plan, er
 	return p, nil
 }
 
-// CheckBackend refuses a group whose back end this host does not have.
+// CheckBackend refuses a group whose back end this host does not have, and
+// loads the kernel module for one that asks for it.
 func CheckBackend(g *config.Group) error {
-	if g.Backend == config.BackendKmod {
-		return errors.New("backend kmod: the kernel module is not built yet: ask for backend sud, or for none")
+	if g.Backend != config.BackendKmod {
+		return nil
+	}
+	if err := kmod.Load(""); err != nil {
+		return fmt.Errorf("backend kmod: %w", err)
 	}
 	return nil
 }

@@ -34,7 +34,7 @@ func newRoot() *cobra.Command {
 		},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
-	root.AddCommand(newRun(), newSupervise(), newCheck(), newKeygen(), newPs(), newEvents(), newReport(), newDoctor(), newVersion(), newWatchdog())
+	root.AddCommand(newRun(), newSupervise(), newCheck(), newKeygen(), newPs(), newEvents(), newReport(), newDoctor(), newKmod(), newVersion(), newWatchdog())
 	return root
 }
 

@@ -5,7 +5,7 @@
  *
  *   library                                supervisor
  *   HELLO {token, pid} + [state]      →
- *                                     ←    START {role …} + [blob, control, own, tether, pass]
+ *                                     ←    START {role …} + [blob, control, own, tether, pass …, arming]
  *   MAPPED                            →    (own memory is now sealed against further writers)
  *                                     ←    ARENA + [stream] or [index of follower 0, 1 …]
  *   READY                             →    (the next instruction is the program's, or ld.so's)
@@ -73,6 +73,7 @@ struct mm_bases {
 #define MM_START_FS_SHARED 0x2u       /* regular files are the leader's; else each variant's own, but for the MOUNTS section */
 #define MM_START_PROGRAM_DIFFERS 0x4u /* places in code are not compared */
 #define MM_START_APART 0x8u           /* each variant has a supervisor of its own: descriptors cannot be passed */
+#define MM_START_KMOD 0x10u           /* back end kmod: the last descriptor is for arming (include/monmod/kmod.h) */
 
 struct mm_msg_start {
 	uint32_t role;      /* enum mm_role */

@@ -167,6 +167,62 @@ type Fatal struct {
 	Error    int32
 	Pad      uint32
 }
+type KmodInfo struct {
+	Version uint32
+	Guards  uint32
+	Active  uint32
+	Pad     uint32
+}
+type KmodLibrary struct {
+	Version uint32
+	Fd      int32
+}
+type KmodArming struct {
+	Version uint32
+	Guard   uint32
+}
+type KmodArm struct {
+	Version    uint32
+	Pad        uint32
+	Gates      uint64
+	GatesBytes uint64
+	Entry      uint64
+	Handler    uint64
+	Announce   uint64
+	Block      uint64
+}
+type KmodNext struct {
+	Version uint32
+	Pad     uint32
+	Block   uint64
+}
+type KmodBlock struct {
+	Ax    uint64
+	Bx    uint64
+	Cx    uint64
+	Dx    uint64
+	Si    uint64
+	Di    uint64
+	Bp    uint64
+	Sp    uint64
+	R8    uint64
+	R9    uint64
+	R10   uint64
+	R11   uint64
+	R12   uint64
+	R13   uint64
+	R14   uint64
+	R15   uint64
+	Ip    uint64
+	Flags uint64
+}
+type KmodViolation struct {
+	Pid     uint32
+	Offence uint32
+	Nr      uint64
+	Ip      uint64
+	Sp      uint64
+}
 
 const AbiVersion = 0x1
 const Page = 0x1000
@@ -197,10 +253,19 @@ const StartAudit = 0x1
 const StartFsShared = 0x2
 const StartProgramDiffers = 0x4
 const StartApart = 0x8
+const StartKmod = 0x10
 const PolFile = 0x1
 const PolSocket = 0x2
 const PathRules = 0x20
 const Frames = 0x20
+const KmodVersion = 0x1
+const KmodGuardNone = 0x0
+const KmodGuardToken = 0x1
+const KmodIocInfo = 0xc0104d01
+const KmodIocLibrary = 0x40084d02
+const KmodIocArming = 0x40084d03
+const KmodIocArm = 0x40384d04
+const KmodIocNext = 0x40104d05
 const StateStarting = 0x0
 const StateRunning = 0x1
 const StateEnding = 0x2
@@ -265,3 +330,12 @@ const WhyData = 0x5
 const WhyTaken = 0x6
 const WhyCode = 0x7
 const WhyStream = 0x8
+const KmodGate = 0x1
+const KmodCompat = 0x2
+const KmodExec = 0x3
+const KmodUnmapped = 0x4
+const KmodSignal = 0x5
+const KmodChild = 0x6
+const KmodVsyscall = 0x7
+const KmodClosed = 0x8
+const KmodReset = 0x9

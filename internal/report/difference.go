@@ -131,7 +131,7 @@ func (r *Report) effect() Effect {
 	switch r.Reason {
 	case OtherResult, OtherData, Taken, OtherCode:
 		return EffectDone
-	case Ended, GaveUp, BadStream:
+	case Ended, GaveUp, BadStream, Guarded:
 		return EffectUnknown
 	}
 	if r.Leader.Call == nil && r.Variant != r.Leader.Variant {

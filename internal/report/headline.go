@@ -81,6 +81,9 @@ var headlines = map[Reason]func(*Report) string{
 	Ended: func(r *Report) string {
 		return fmt.Sprintf("%s ended alone at %s", r.who(r.Variant), r.place())
 	},
+	Guarded: func(r *Report) string {
+		return fmt.Sprintf("%s tried to get around its monitor and was killed by the kernel module", r.who(r.Variant))
+	},
 	GaveUp: func(r *Report) string {
 		return fmt.Sprintf("the monitor of %s gave up at %s", r.who(r.Variant), r.place())
 	},

@@ -132,11 +132,12 @@ const (
 	Refused       Reason = "refused" // Subject is the call's name
 	Ended         Reason = "ended"   // one variant ended alone; Detail says how
 	GaveUp        Reason = "gave_up" // the monitor itself; Detail says why
+	Guarded       Reason = "guard"   // the kernel module killed a variant; Detail says what it tried
 )
 
 var reasons = map[Reason]bool{
 	OtherCall: true, OtherArgument: true, OtherKind: true, OtherResult: true, OtherData: true, Taken: true,
-	OtherCode: true, BadStream: true, Late: true, Refused: true, Ended: true, GaveUp: true,
+	OtherCode: true, BadStream: true, Late: true, Refused: true, Ended: true, GaveUp: true, Guarded: true,
 }
 
 // Response is what was done about the divergence.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/monmod/monmod/internal/abi"
 	"github.com/monmod/monmod/internal/config"
+	"github.com/monmod/monmod/internal/kmod"
 	"github.com/monmod/monmod/internal/peer"
 )
 
@@ -40,12 +41,31 @@ func probeSUD() error {
 
 // Diagnose says which back ends hold on this host, best first, and what else the library needs.
 func Diagnose() []Finding {
-	kmod := Finding{Name: "kmod", Backend: true, Words: "the kernel module is not part of this version"}
 	sud := Finding{Name: "sud", Backend: true, Holds: true, Words: "Syscall User Dispatch: Linux " + kernelRelease() + " has it"}
 	if err := probeSUD(); err != nil {
 		sud.Holds, sud.Words = false, fmt.Sprintf("Syscall User Dispatch: Linux %s refuses it (%v): 5.11 or newer is needed, and the sysctl kernel.syscall_user_dispatch, where there is one, must be on", kernelRelease(), err)
 	}
-	return []Finding{kmod, sud, {Name: "seccomp", Backend: true, Words: "not in this version"}, findLibrary(), findState()}
+	return []Finding{findModule(), sud, {Name: "seccomp", Backend: true, Words: "not in this version"}, findLibrary(), findState()}
+}
+
+func findModule() Finding {
+	f := Finding{Name: "kmod", Backend: true}
+	m, err := kmod.Open()
+	switch {
+	case err == nil:
+		f.Holds, f.Words = true, "the kernel module is loaded"
+		if err := m.Close(); err != nil {
+			f.Holds, f.Words = false, err.Error()
+		}
+	case kmod.Loaded():
+		f.Words = err.Error()
+	default:
+		f.Words = "the kernel module is not loaded: `monmod kmod load`"
+		if why := kmod.Obstacle(); why != "" {
+			f.Words = why
+		}
+	}
+	return f
 }
 
 func findLibrary() Finding {
@@ -66,8 +86,14 @@ func findState() Finding {
 
 // ChooseBackend turns a group's wish into what this host does, or says why it cannot: a *Failure with ExitConfig.
 func ChooseBackend(wish config.Backend) (config.Backend, error) {
-	if wish == config.BackendKmod {
-		return "", failf(ExitConfig, "back end kmod: the kernel module is not part of this version: write backend: sud, or auto")
+	if wish != config.BackendSUD {
+		f := findModule()
+		if f.Holds {
+			return config.BackendKmod, nil
+		}
+		if wish == config.BackendKmod {
+			return "", failf(ExitConfig, "back end kmod: %s", f.Words)
+		}
 	}
 	if err := probeSUD(); err != nil {
 		return "", failf(ExitConfig, "back end sud: this kernel refuses Syscall User Dispatch (%w): `monmod doctor` says what holds here", err)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/monmod/monmod/internal/abi"
+	"github.com/monmod/monmod/internal/kmod"
 )
 
 const (
@@ -191,6 +192,14 @@ func (s *session) sendStart(v *variant, blob int, pass passes) error {
 	} else {
 		msg.Role, msg.Slot = abi.Follower, uint32(v.slot)
 		fds = append(fds, pass.follower[v.slot])
+	}
+	if s.module != nil {
+		arming, err := s.module.Arming(kmod.GuardToken)
+		if err != nil {
+			return failf(ExitConfig, "%s: %w", v, err)
+		}
+		defer closeAll(arming)
+		fds = append(fds, arming)
 	}
 	if err := v.link.send(abi.MsgStart, abi.Append(nil, msg), fds...); err != nil {
 		return failf(ExitDivergence, "%s: %w", v, err)

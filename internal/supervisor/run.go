@@ -115,6 +115,9 @@ func (s *session) start(ctx context.Context, bring func(context.Context) error) 
 	if s.arena, err = newArena(len(s.group.Variants)-1, abi.RingDefault, s.mirrors()); err != nil {
 		return err
 	}
+	if err := s.openModule(); err != nil {
+		return err
+	}
 	if err := bring(ctx); err != nil {
 		return err
 	}
@@ -210,6 +213,9 @@ func (s *session) startFlags() uint32 {
 	}
 	if s.peers != nil {
 		flags |= abi.StartApart
+	}
+	if s.module != nil {
+		flags |= abi.StartKmod
 	}
 	return flags
 }

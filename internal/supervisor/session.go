@@ -15,6 +15,7 @@ import (
 
 	"github.com/monmod/monmod/internal/abi"
 	"github.com/monmod/monmod/internal/config"
+	"github.com/monmod/monmod/internal/kmod"
 )
 
 // session is one group while it runs, as one host sees it.
@@ -27,9 +28,10 @@ type session struct {
 	log     *logrus.Logger
 	common
 	arena    *arena
-	variants []*variant // of this host; the leader first, where it is here
-	peers    *peers     // supervisors of other variants, nil without any
-	spare    []int      // descriptors that live as long as the session: ends of pass sockets without a process
+	variants []*variant    // of this host; the leader first, where it is here
+	peers    *peers        // supervisors of other variants, nil without any
+	module   *kmod.Session // nil: another back end
+	spare    []int         // descriptors that live as long as the session: ends of pass sockets without a process
 
 	events chan event
 	done   chan struct{}  // closed when nobody takes events any more
@@ -208,6 +210,7 @@ func (s *session) forward(sig unix.Signal) {
 
 // judge looks at a variant that has gone: an end is right when all end alike.
 func (s *session) judge(v *variant) {
+	s.takeViolations()
 	if s.ending != nil || v.dropped {
 		return
 	}
@@ -267,6 +270,7 @@ func (s *session) close(code int, text string) error {
 		}
 	}
 	s.dismiss()
+	moduleErr := s.closeModule()
 	if s.ending == nil || !s.ending.hopeless {
 		s.helper.Wait()
 	}
@@ -276,7 +280,7 @@ func (s *session) close(code int, text string) error {
 	for _, fd := range s.spare {
 		_ = unix.Close(fd)
 	}
-	var errs []error
+	errs := []error{moduleErr}
 	if s.arena != nil {
 		errs = append(errs, s.arena.close())
 	}

@@ -124,11 +124,23 @@ var buildOnce = sync.OnceValues(func() (string, error) {
 	return string(out), err
 })
 
-// monmod builds the monitor and returns the path of its command.
+// monmod builds the monitor and returns the path of its command. Where MONMOD_BUILD names a folder, it was built elsewhere.
 func monmod(t testing.TB) string {
 	t.Helper()
+	if dir := os.Getenv("MONMOD_BUILD"); dir != "" {
+		return filepath.Join(dir, "monmod")
+	}
 	if out, err := buildOnce(); err != nil {
 		t.Fatalf("make build: %v\n%s\nWithout a monitor only the native half can run: go test -args -native", err, out)
 	}
 	return filepath.Join(root(t), "build", "monmod")
+}
+
+// TestPrograms builds every program in every way, for this system and for those that have no compiler (test/guest).
+func TestPrograms(t *testing.T) {
+	for _, tc := range toolchains {
+		for _, p := range programs(t) {
+			compiled(t, tc, p.name)
+		}
+	}
 }

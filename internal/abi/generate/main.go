@@ -15,7 +15,7 @@ import (
 )
 
 // headers in the order of their inclusion.
-var headers = []string{"monmod/arena.h", "monmod/record.h", "monmod/start.h"}
+var headers = []string{"monmod/arena.h", "monmod/record.h", "monmod/start.h", "monmod/kmod.h"}
 
 var (
 	comment  = regexp.MustCompile(`(?s)/\*.*?\*/`)

@@ -11,7 +11,7 @@ import (
 
 // packages are what guests have, with all that these depend on. They must be installed here: scripts/deps installs them.
 var packages = []string{
-	"base-files", "base-passwd", "bash", "bc", "busybox-static", "coreutils", "curl", "dash", "diffutils", "findutils", "gawk", "grep", "gzip",
+	"base-files", "base-passwd", "bash", "bc", "busybox-static", "musl", "coreutils", "curl", "dash", "diffutils", "findutils", "gawk", "grep", "gzip",
 	"hostname", "iproute2", "kmod", "libc-bin", "lighttpd", "mount", "nginx-light", "perl-base", "procps", "python3", "redis-server",
 	"runc", "sed", "sqlite3", "strace", "tar", "util-linux", "wrk",
 }

@@ -1,0 +1,60 @@
+package supervisor
+
+import (
+	"fmt"
+
+	"github.com/monmod/monmod/internal/config"
+	"github.com/monmod/monmod/internal/kmod"
+	"github.com/monmod/monmod/internal/report"
+)
+
+// openModule begins the session's own session with the kernel module, where the group's back end is the module.
+func (s *session) openModule() error {
+	if s.group.Backend != config.BackendKmod {
+		return nil
+	}
+	var err error
+	if s.module, err = kmod.Open(); err != nil {
+		return failf(ExitConfig, "back end kmod: %w", err)
+	}
+	s.helper.Go(func() {
+		for s.module.Wait() == nil && s.post(event{call: s.takeViolations}) {
+		}
+	})
+	return nil
+}
+
+// takeViolations hears what the module has killed variants for. It knows before the kernel tells of their ends.
+func (s *session) takeViolations() {
+	if s.module == nil {
+		return
+	}
+	for {
+		violation, some, err := s.module.Take()
+		if err != nil {
+			s.log.Warn(err)
+		}
+		if !some {
+			return
+		}
+		s.violated(violation)
+	}
+}
+
+func (s *session) violated(violation kmod.Violation) {
+	for _, v := range s.variants {
+		if v.pid == violation.PID && violation.PID != 0 {
+			s.end(cause{code: ExitDivergence, variant: v, reason: report.Guarded, text: fmt.Sprintf("%s %s", v, violation)})
+			return
+		}
+	}
+	s.end(cause{code: ExitDivergence, reason: report.Guarded, text: fmt.Sprintf("process %d of the group %s", violation.PID, violation)})
+}
+
+// closeModule ends what the session has with the kernel module. What is still armed is killed.
+func (s *session) closeModule() error {
+	if s.module == nil {
+		return nil
+	}
+	return s.module.Close()
+}

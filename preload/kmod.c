@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The back end kmod: a call comes without a signal, so there is no frame of the kernel's. Most calls need none. Where one is needed
+ * (a handler of the program's begins or ends, flags that only the kernel can set), it is made here as the kernel makes it,
+ * and the thread leaves by rt_sigreturn.
+ */
+#include "signals.h"
+
+#define XSTATE_MAGIC1 0x46505853u /* FP_XSTATE_MAGIC1 and 2, arch/x86/include/uapi/asm/sigcontext.h */
+#define XSTATE_MAGIC2 0x46505845u
+#define XSTATE_MAX 4096u /* AVX-512 and PKRU need 2696 */
+#define TILES (3ul << 17)
+#define UC_FLAGS 7u /* UC_FP_XSTATE, UC_SIGCONTEXT_SS, UC_STRICT_RESTORE_SS */
+#define TF_NT_AC 0x44100ul
+
+/* What the kernel leaves beside the legacy area, struct _fpx_sw_bytes. */
+struct software {
+	u32 magic1, extended_size;
+	u64 xfeatures;
+	u32 xstate_size, padding[7];
+};
+
+struct room {
+	struct context uc;
+	u8 state[XSTATE_MAX + 4] __attribute__((aligned(64)));
+};
+
+static void cpuid(u32 leaf, u32 part, u32 *eax, u32 *ebx)
+{
+	u32 ecx = part, edx;
+
+	__asm__ volatile("cpuid" : "=a"(*eax), "=b"(*ebx), "+c"(ecx), "=d"(edx) : "0"(leaf));
+}
+
+/* What the kernel has in a frame: the features that are switched on, but for tiles (AMX), which a process must ask for. */
+static void find_state(struct mm_proc *p)
+{
+	u32 low, high, size, offset;
+
+	__asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+	p->xstate_features = ((u64)high << 32 | low) & ~TILES;
+	p->xstate_bytes = 512 + 64;
+	for (u32 i = 2; i < 63; i++)
+		if (p->xstate_features >> i & 1) {
+			cpuid(13, i, &size, &offset);
+			if (offset + size > p->xstate_bytes)
+				p->xstate_bytes = offset + size;
+		}
+	p->xstate_bytes = MM_MIN(p->xstate_bytes, XSTATE_MAX);
+}
+
+/* The registers that the monitor never touches, as the kernel saves them. */
+static void save_state(struct mm_proc *p, u8 *to)
+{
+	if (!p->xstate_bytes)
+		find_state(p);
+	memset(to + 512, 0, 64); /* the header */
+	__asm__ volatile("xsave64 (%0)" : : "r"(to), "a"((u32)p->xstate_features), "d"((u32)(p->xstate_features >> 32)) : "memory");
+	*(struct software *)(to + 464) = (struct software){.magic1 = XSTATE_MAGIC1,
+							   .extended_size = (u32)p->xstate_bytes + 4,
+							   .xfeatures = p->xstate_features,
+							   .xstate_size = (u32)p->xstate_bytes};
+	*(u32 *)(to + p->xstate_bytes) = XSTATE_MAGIC2;
+}
+
+/* The frame by which the thread will leave; its registers and mask are filled in when it does. */
+u8 *mm_frame(struct mm_thread *t)
+{
+	struct room *room = (struct room *)t->frame_room;
+
+	if (t->frame)
+		return t->frame;
+	memset(room, 0, t->token_seen ? sizeof(*room) : sizeof(room->uc)); /* a signal's frame may have lain here */
+	room->uc.flags = UC_FLAGS;
+	room->uc.cs = 0x33;
+	room->uc.ss = 0x2b;
+	room->uc.fpstate = (u64)room->state;
+	/* the alternate stack stays the monitor's */
+	room->uc.stack_sp = ((u64)t & ~(MM_SLOT - 1)) + MM_PAGE;
+	room->uc.stack_size = MM_SLOT - MM_BLOCK - MM_PAGE;
+	save_state(t->proc, room->state);
+	t->frame = (u8 *)&room->uc;
+	return t->frame;
+}
+
+/* From mm_kmod_entry, and back to it where no frame was needed. */
+void mm_kmod_call(struct mm_thread *t)
+{
+	struct room room;
+
+	t->frame = NULL;
+	t->frame_room = (u8 *)&room;
+	t->call.row = NULL;
+	mm_monitor(t);
+	if (t->regs.flags & TF_NT_AC)
+		mm_frame(t);
+	if (t->frame) {
+		struct context *uc = (struct context *)t->frame;
+
+		mm_keep_regs(&t->regs, uc);
+		uc->sigmask = mm_real_mask(t);
+		mm_leave_by(t->frame);
+	}
+}

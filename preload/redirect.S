@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The way in by the kernel module (include/monmod/kmod.h).
+ *
+ * mm_kmod_entry: a call of the program. rsp is the thread's block, into which the module has written rax (the number), rsp, r15,
+ * rip and the flags; the other registers are the program's. The stack below the block is empty. The way out restores them all;
+ * rcx and r11 become what `syscall` leaves in them, so rcx can carry the address to go on at. The load of rsp is the last
+ * access to memory. What cannot leave so (a handler's frame, a single step) leaves by rt_sigreturn: mm_leave_by.
+ *
+ * mm_kmod_handler: every signal handler that the kernel knows. The kernel enters it with the program's r15, so it begins by a call
+ * that the module answers with the token, once for each signal that was really delivered; the number means nothing.
+ */
+	.include "scrub.inc"
+	.text
+	.globl mm_kmod_entry, mm_kmod_handler, mm_kmod_announce, mm_leave_by
+	.hidden mm_kmod_entry, mm_kmod_handler, mm_kmod_announce, mm_leave_by
+
+	.p2align 6
+mm_kmod_entry:
+	mov %rbx, 8(%rsp)
+	mov %rdx, 24(%rsp)
+	mov %rsi, 32(%rsp)
+	mov %rdi, 40(%rsp)
+	mov %rbp, 48(%rsp)
+	mov %r8, 64(%rsp)
+	mov %r9, 72(%rsp)
+	mov %r10, 80(%rsp)
+	mov %r12, 96(%rsp)
+	mov %r13, 104(%rsp)
+	mov %r14, 112(%rsp)
+	mov 128(%rsp), %rcx
+	mov 136(%rsp), %r11
+	mov %rcx, 16(%rsp)
+	mov %r11, 88(%rsp)
+	mov %rsp, %rdi
+	xor %ebp, %ebp
+	call mm_kmod_call
+	scrub %rsp
+	mov (%rsp), %rax
+	mov 8(%rsp), %rbx
+	mov 24(%rsp), %rdx
+	mov 32(%rsp), %rsi
+	mov 40(%rsp), %rdi
+	mov 48(%rsp), %rbp
+	mov 64(%rsp), %r8
+	mov 72(%rsp), %r9
+	mov 80(%rsp), %r10
+	mov 96(%rsp), %r12
+	mov 104(%rsp), %r13
+	mov 112(%rsp), %r14
+	mov 136(%rsp), %r11
+	push %r11
+	popfq
+	mov 128(%rsp), %rcx
+	mov 120(%rsp), %r15 /* the token ends here */
+	mov 56(%rsp), %rsp
+	jmp *%rcx
+
+	.p2align 4
+mm_kmod_handler:
+	mov $-1, %eax
+	syscall
+mm_kmod_announce:
+	jmp mm_handler
+
+/* void mm_leave_by(u8 *frame): rt_sigreturn finds the frame at rsp, behind the restorer's address that is popped already */
+mm_leave_by:
+	mov %rdi, %rsp
+	mov %rsp, %rdx
+	and $-0x40000, %rdx
+	add $(0x40000 - 0x18000), %rdx
+	scrub %rdx
+	jmp mm_return
+
+	.section .note.GNU-stack,"",@progbits

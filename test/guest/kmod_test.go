@@ -1,0 +1,80 @@
+package guest
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/monmod/monmod/test/internal/guest"
+	"github.com/monmod/monmod/test/internal/target"
+)
+
+// project is what a guest gets: the module for its kernel, the built project in /src/build, and the tests' own files.
+func project(t *testing.T, k guest.Kernel) map[string]string {
+	t.Helper()
+	if err := target.CheckBuilt("monmod", "monmod-runtime", "libmonmod.so"); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := guest.BuildModule(k, filepath.Join(target.Root(), "kmod"), dir); err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{"/m": dir}
+	for _, name := range []string{"monmod", "monmod-runtime", "libmonmod.so"} {
+		files["/src/build/"+name] = target.Built(name)
+	}
+	return files
+}
+
+// load is the beginning of a script that wants the module.
+const load = "export PATH=/src/build:$PATH MONMOD_BUILD=/src/build; set -e; monmod kmod load /m/monmod.ko; set +e\n"
+
+// tests builds the tests of a package as a program for the guest, which runs them in the package's own folder.
+func tests(t *testing.T, pkg string) string {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), filepath.Base(pkg)+".test")
+	cmd := exec.Command("go", "test", "-c", "-o", out, "./"+pkg)
+	cmd.Dir, cmd.Env = target.Root(), append(os.Environ(), "CGO_ENABLED=0")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build the tests of %s: %v\n%s", pkg, err, text)
+	}
+	return out
+}
+
+// TestConformance runs the conformance suite with the module as the back end: every case of each program in one process, built
+// in all four ways, and what is refused or ends the program.
+func TestConformance(t *testing.T) {
+	needs(t)
+	suite := tests(t, "test/conformance")
+	build := exec.Command(suite, "-test.run", "^TestPrograms$")
+	build.Dir = filepath.Join(target.Root(), "test/conformance")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build the programs: %v\n%s", err, out)
+	}
+	each(t, func(t *testing.T, k guest.Kernel) {
+		files := project(t, k)
+		files["/src/go.mod"] = filepath.Join(target.Root(), "go.mod")
+		files["/src/test/conformance/c"] = filepath.Join(target.Root(), "test/conformance/c")
+		files["/src/build/conformance"] = filepath.Join(target.Root(), "build/conformance")
+		files["/src/test/conformance/suite"] = suite
+		r := guest.Must(t, guest.Options{
+			Kernel: k, Files: files, MemoryMB: 2048,
+			Script: load + "cd /src/test/conformance; ./suite -test.v -test.parallel 3 -test.run '" + conformance() + "' >/out/log 2>&1; code=$?; grep -v -e '^=== ' -e '--- PASS' /out/log; monmod kmod status; exit $code",
+		})
+		t.Logf("%s%v", r.Output, r.Elapsed)
+		passed := strings.Count(string(r.Out["log"]), "--- PASS: ")
+		if passed < 20 {
+			t.Errorf("only %d tests passed:\n%s", passed, r.Out["log"])
+		}
+	})
+}
+
+// conformance says which tests of the suite run: a sample, or with MONMOD_SOAK all.
+func conformance() string {
+	if os.Getenv("MONMOD_SOAK") != "" {
+		return "TestConformance|TestRefused|TestEnds"
+	}
+	return "TestConformance/(glibc-static|musl|musl-static)/|TestEnds"
+}
