@@ -298,12 +298,12 @@ static const struct file_operations session_operations = {
 	.unlocked_ioctl = session_ioctl,
 };
 
-/* For everyone: who may start a group needs no privilege for it, and arming binds nobody but the arming process itself. */
+/* Root's: what others may reach of a module is what they may attack. An administrator can give the node to others. */
 static struct miscdevice device = {
 	.minor = MISC_DYNAMIC_MINOR,
 	.name = "monmod",
 	.fops = &session_operations,
-	.mode = 0666,
+	.mode = 0600,
 };
 
 int monmod_device_add(void)

@@ -136,13 +136,15 @@ func (w *wrapper) plan(inv *Invocation, b *Bundle, r request) (*control.Plan, er
 	return p, nil
 }
 
-// CheckBackend refuses a group whose back end this host does not have, and
-// loads the kernel module for one that asks for it.
+// CheckBackend refuses a group whose back end this host does not have. It loads
+// the kernel module for one that asks for it, and for one that asks for the best
+// where the module is installed; that one does without it where it cannot be had.
 func CheckBackend(g *config.Group) error {
-	if g.Backend != config.BackendKmod {
+	wants := g.Backend == config.BackendKmod
+	if !wants && (g.Backend != config.BackendAuto || !kmod.Installed()) {
 		return nil
 	}
-	if err := kmod.Load(""); err != nil {
+	if err := kmod.Load(""); err != nil && wants {
 		return fmt.Errorf("backend kmod: %w", err)
 	}
 	return nil

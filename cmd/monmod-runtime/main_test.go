@@ -255,7 +255,7 @@ func TestRefused(t *testing.T) {
 		{"require", full, nil, "--require", "this host requires it"},
 		{"kmod", full, func(s map[string]any) {
 			s["annotations"] = map[string]string{"io.monmod.variants": "2", "io.monmod.backend": "kmod"}
-		}, "", "the kernel module is not built yet"},
+		}, "", "backend kmod: load the kernel module"},
 		{"missing in PATH", full, arguments("nosuch"), "", `unable to start container process: exec: "nosuch": executable file not found in $PATH`},
 		{"missing", full, arguments("/no/such"), "", `exec: "/no/such": stat /no/such: no such file or directory`},
 		{"not executable", full, arguments("/bin/data"), "", `exec: "/bin/data": permission denied`},

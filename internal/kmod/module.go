@@ -119,23 +119,30 @@ func Reset() error {
 	return nil
 }
 
-// Obstacle says why the module cannot be loaded here, "" where nothing is known that would prevent it.
-func Obstacle() string {
+func runningRelease() string {
 	var u unix.Utsname
 	if err := unix.Uname(&u); err != nil {
-		return "uname fails"
+		return ""
 	}
-	release := unix.ByteSliceToString(u.Release[:])
+	return unix.ByteSliceToString(u.Release[:])
+}
+
+// Installed says whether the module can be found for the running kernel.
+func Installed() bool { return installedFor(runningRelease()) }
+
+// Obstacle says why the module cannot be loaded here, "" where nothing is known that would prevent it.
+func Obstacle() string {
+	release := runningRelease()
 	switch {
 	case !exists("/proc/modules"):
 		return "Linux " + release + " was built without modules (CONFIG_MODULES)"
 	case lockedDown():
 		return "Linux " + release + " is locked down and takes signed modules only (/sys/kernel/security/lockdown): sign the module, packaging/dkms says how"
-	case enforced() && !installed(release):
+	case enforced() && !installedFor(release):
 		return "Linux " + release + " takes signed modules only (module.sig_enforce), and none is installed: packaging/dkms says how to sign one"
-	case !installed(release) && !exists(filepath.Join("/lib/modules", release, "build")):
+	case !installedFor(release) && !exists(filepath.Join("/lib/modules", release, "build")):
 		return "no module is installed for Linux " + release + ", and its headers, with which one could be built, are missing (linux-headers-" + release + ")"
-	case !installed(release):
+	case !installedFor(release):
 		return "no module is installed for Linux " + release + ": packaging/dkms says how to build one"
 	}
 	return ""
@@ -146,7 +153,7 @@ func exists(path string) bool {
 	return err == nil
 }
 
-func installed(release string) bool {
+func installedFor(release string) bool {
 	for _, at := range []string{"updates/dkms", "updates", "extra"} {
 		for _, ending := range []string{".ko", ".ko.xz", ".ko.zst", ".ko.gz"} {
 			if exists(filepath.Join("/lib/modules", release, at, Name+ending)) {
