@@ -42,13 +42,13 @@ static notrace bool offence(struct monmod_task *t, struct pt_regs *regs, u32 wha
 	return over(regs);
 }
 
-/* A handler's first call, by which it gets the token: once for every delivery that the kernel has made. */
+/* A handler's first call, by which it is let in: once for every delivery that the kernel has made. */
 static notrace bool announced(struct monmod_task *t, struct pt_regs *regs)
 {
 	if (!t->signals)
 		return offence(t, regs, MM_KMOD_SIGNAL);
 	t->signals--;
-	regs->r15 = t->space->token;
+	monmod_let_in(t->space, regs);
 	return over(regs);
 }
 
@@ -64,7 +64,7 @@ notrace bool monmod_syscall(struct pt_regs *regs)
 	if (unlikely(in_ia32_syscall()))
 		return offence(t, regs, MM_KMOD_COMPAT);
 	if (regs->ip - t->gates < t->gates_bytes) {
-		if (t->space->guard == MM_KMOD_GUARD_TOKEN && unlikely(regs->r15 != t->space->token))
+		if (unlikely(!monmod_inside(t->space, regs)))
 			return offence(t, regs, MM_KMOD_GATE);
 		return false;
 	}
@@ -77,8 +77,7 @@ notrace bool monmod_syscall(struct pt_regs *regs)
 	block->r15 = regs->r15;
 	block->ip = regs->ip;
 	block->flags = regs->flags;
-	if (t->space->guard == MM_KMOD_GUARD_TOKEN)
-		regs->r15 = t->space->token;
+	monmod_let_in(t->space, regs);
 	regs->sp = t->block_at;
 	regs->ip = t->entry;
 	regs->cx = t->entry;

@@ -99,8 +99,10 @@ static void on_signal(void *data, int signo, struct kernel_siginfo *info, struct
 {
 	struct monmod_task *t = monmod_find(current);
 
-	if (t && (unsigned long)ka->sa.sa_handler == t->handler)
+	if (t && (unsigned long)ka->sa.sa_handler == t->handler) {
 		t->signals++;
+		monmod_before_frame(t->space);
+	}
 }
 
 static struct {

@@ -92,6 +92,7 @@ static struct monmod_space *copy_space(struct monmod_space *from, struct mm_stru
 		return NULL;
 	space->token = from->token; /* the child is inside when it begins */
 	space->sealed = true;
+	space->keyed = from->keyed;
 	space->mm = mm;
 	space->nranges = from->nranges;
 	memcpy(space->ranges, from->ranges, sizeof(space->ranges));
@@ -222,12 +223,15 @@ static int claim(struct monmod_space *space, struct vm_area_struct *vma)
 
 int monmod_space_map(struct monmod_space *space, struct vm_area_struct *vma)
 {
-	const unsigned long flags = VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP | VM_WIPEONFORK;
+	unsigned long flags = VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP | VM_WIPEONFORK;
 	int err;
 
 	if (!(vma->vm_flags & VM_SHARED) || vma->vm_flags & VM_EXEC || vma->vm_pgoff >= MONMOD_PAGES_MAX ||
 	    vma_pages(vma) > MONMOD_PAGES_MAX - vma->vm_pgoff)
 		return -EINVAL;
+	err = monmod_take_key(space, &flags);
+	if (err)
+		return err;
 	spin_lock(&space->session->spaces_lock);
 	err = claim(space, vma);
 	spin_unlock(&space->session->spaces_lock);
@@ -238,6 +242,7 @@ int monmod_space_map(struct monmod_space *space, struct vm_area_struct *vma)
 #else
 	vma->vm_flags = (vma->vm_flags | flags) & ~VM_MAYEXEC;
 #endif
+	vma->vm_page_prot = vm_get_page_prot(vma->vm_flags);
 	kref_get(&space->refs);
 	vma->vm_private_data = space;
 	vma->vm_ops = &operations;

@@ -41,6 +41,7 @@ struct monmod_space {
 	struct mm_struct *mm;  /* compared only, never used */
 	u32 guard;
 	u64 token;
+	bool keyed;	       /* mmap_lock: it has the key */
 	bool sealed;	       /* spaces_lock: a thread is armed, nothing more is mapped */
 	unsigned int mappings; /* spaces_lock: that live */
 	unsigned int nranges;  /* spaces_lock */
@@ -89,6 +90,14 @@ void monmod_executed(struct task_struct *task, struct inode *image);
 void monmod_exited(struct task_struct *task);
 void monmod_kill_all(struct monmod_session *only, u32 offence);
 void monmod_mark(struct task_struct *task, struct monmod_task *t);
+
+/* guard.c: who is inside */
+u32 monmod_guards(void);
+bool monmod_inside(const struct monmod_space *space, const struct pt_regs *regs);
+void monmod_let_in(const struct monmod_space *space, struct pt_regs *regs);
+void monmod_shut_out(const struct monmod_space *space);
+int monmod_take_key(struct monmod_space *space, unsigned long *flags);
+void monmod_before_frame(const struct monmod_space *space);
 
 /* memory.c */
 struct monmod_space *monmod_space_new(struct monmod_session *session, u32 guard);

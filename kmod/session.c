@@ -21,8 +21,6 @@ static_assert(MM_KMOD_IOC_ARMING == _IOW('M', 3, struct mm_kmod_arming));
 static_assert(MM_KMOD_IOC_ARM == _IOW('M', 4, struct mm_kmod_arm));
 static_assert(MM_KMOD_IOC_NEXT == _IOW('M', 5, struct mm_kmod_next));
 
-#define GUARDS (1u << MM_KMOD_GUARD_NONE | 1u << MM_KMOD_GUARD_TOKEN)
-
 atomic64_t monmod_violations = ATOMIC64_INIT(0);
 
 static const char *const words[] = {
@@ -225,7 +223,7 @@ static long do_info(void __user *at)
 		return -EFAULT;
 	if (info.version != MM_KMOD_VERSION)
 		return -EPROTO;
-	info = (struct mm_kmod_info){ .version = MM_KMOD_VERSION, .guards = GUARDS, .active = READ_ONCE(monmod_active) };
+	info = (struct mm_kmod_info){ .version = MM_KMOD_VERSION, .guards = monmod_guards(), .active = READ_ONCE(monmod_active) };
 	return copy_to_user(at, &info, sizeof(info)) ? -EFAULT : 0;
 }
 
@@ -263,7 +261,7 @@ static long do_arming(struct monmod_session *s, const void __user *from)
 		return -EFAULT;
 	if (arming.version != MM_KMOD_VERSION)
 		return -EPROTO;
-	if (arming.guard > 31 || !(GUARDS >> arming.guard & 1))
+	if (arming.guard > 31 || !(monmod_guards() >> arming.guard & 1))
 		return -EINVAL;
 	space = monmod_space_new(s, arming.guard);
 	if (!space)

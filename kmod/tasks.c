@@ -149,6 +149,7 @@ int monmod_arm(struct monmod_space *space, const struct mm_kmod_arm *arm)
 		monmod_violation(space->session, current, MM_KMOD_CLOSED, NULL, -1);
 		return -EOWNERDEAD;
 	}
+	monmod_shut_out(space);
 	return 0;
 }
 

@@ -6,6 +6,7 @@
  *   process block  struct mm_proc
  *   tables         descriptors, open descriptions, epoll registrations (touched as they are used)
  *   arena          control page, stream twice in a row (so that no record is cut), index pages
+ *   exit page      the program's to read and write: see redirect.S
  *   slots          one per thread: guard page, stack, and at the top the thread's block (struct mm_thread)
  *
  * The staging area lies in front of the slots and ends at a guard page, so that a copy of which only a part could be read is
@@ -176,9 +177,10 @@ struct mm_thread {
 	u32 alarmed;    /* the timer for signals without a rendezvous runs */
 	u32 token_seen; /* back end kmod: a signal frame below holds the token, to be scrubbed. scrub.inc knows where this is */
 	u32 unused;
-	u64 pending; /* bit n-1: signal n arrived and was not handed to the program yet */
-	u64 forced;  /* of these, the ones that a call with a mask of its own let through */
-	u64 mask;    /* the program's signal mask */
+	u64 exit_page; /* what the last loads on the way out come from when the key is closed. redirect.S knows where this is */
+	u64 pending;   /* bit n-1: signal n arrived and was not handed to the program yet */
+	u64 forced;    /* of these, the ones that a call with a mask of its own let through */
+	u64 mask;      /* the program's signal mask */
 	struct mm_proc *proc;
 	u8 *frame;              /* struct ucontext by which the thread leaves: the kernel's, or one made by mm_frame(); or NULL */
 	u8 *frame_room;         /* back end kmod: where mm_frame() makes one */
@@ -247,6 +249,7 @@ struct mm_proc {
 	u32 real_pid, real_tid;
 	u32 exec_maps;
 	u64 xstate_features, xstate_bytes;      /* back end kmod: of a signal frame; 0: not looked at yet */
+	u64 xstate_pkru;                        /* … and where PKRU lies in it; 0: nowhere */
 	u32 alarm_timer;                        /* id + 1 of the timer behind signals that find no rendezvous */
 	struct mm_range exec_map[MM_EXEC_MAPS]; /* executable mappings in the order in which they were made */
 	struct mm_sigaction action[64];
@@ -269,6 +272,7 @@ struct mm_proc {
 _Static_assert(sizeof(struct mm_thread) <= MM_BLOCK, "thread block");
 _Static_assert(__builtin_offsetof(struct mm_thread, call) < 1024, "hot state");
 _Static_assert(__builtin_offsetof(struct mm_thread, token_seen) == 152, "known to scrub.inc");
+_Static_assert(__builtin_offsetof(struct mm_thread, exit_page) == 160, "known to redirect.S");
 
 static inline int mm_is_leader(const struct mm_proc *p)
 {

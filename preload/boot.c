@@ -115,7 +115,7 @@ static void last_step(u64 old, u64 old_bytes, int arming, struct mm_kmod_arm *ar
 	if (arming < 0) {
 		r = mm_sys5(__NR_prctl, PR_SET_SYSCALL_USER_DISPATCH, 1, arm->gates, arm->gates_bytes, 0);
 	} else {
-		r = mm_sys3(__NR_ioctl, arming, MM_KMOD_IOC_ARM, arm); /* the last call that we make without the token */
+		r = mm_sys3(__NR_ioctl, arming, MM_KMOD_IOC_ARM, arm); /* the last call that we make from outside */
 	}
 	if (r < 0)
 		mm_sys1(__NR_exit_group, MM_EXIT_DIVERGED); /* it worked a moment ago; never unmonitored */
@@ -188,7 +188,7 @@ void mm_boot(u64 *sp)
 	    .version = MM_KMOD_VERSION,
 	    .gates = gates,
 	    .gates_bytes = MM_PAGE,
-	    .entry = (u64)mm_kmod_entry + slide,
+	    .entry = (b->start.flags & MM_START_KEY ? (u64)mm_key_entry : (u64)mm_kmod_entry) + slide,
 	    .handler = (u64)mm_kmod_handler + slide,
 	    .announce = (u64)mm_kmod_announce + slide,
 	    .block = (u64)b->thread,

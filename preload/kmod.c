@@ -5,13 +5,17 @@
  * and the thread leaves by rt_sigreturn.
  */
 #include "signals.h"
+#include <monmod/kmod.h>
 
 #define XSTATE_MAGIC1 0x46505853u /* FP_XSTATE_MAGIC1 and 2, arch/x86/include/uapi/asm/sigcontext.h */
 #define XSTATE_MAGIC2 0x46505845u
 #define XSTATE_MAX 4096u /* AVX-512 and PKRU need 2696 */
 #define TILES (3ul << 17)
+#define PKRU 9      /* the component's number */
 #define UC_FLAGS 7u /* UC_FP_XSTATE, UC_SIGCONTEXT_SS, UC_STRICT_RESTORE_SS */
 #define TF_NT_AC 0x44100ul
+#define RED_ZONE 128
+#define RET_AT 64 /* on the exit page, behind what mm_key_out takes */
 
 /* What the kernel leaves beside the legacy area, struct _fpx_sw_bytes. */
 struct software {
@@ -37,14 +41,19 @@ static void find_state(struct mm_proc *p)
 {
 	u32 low, high, size, offset;
 
+	if (p->xstate_bytes)
+		return;
 	__asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
 	p->xstate_features = ((u64)high << 32 | low) & ~TILES;
 	p->xstate_bytes = 512 + 64;
+	p->xstate_pkru = 0;
 	for (u32 i = 2; i < 63; i++)
 		if (p->xstate_features >> i & 1) {
 			cpuid(13, i, &size, &offset);
 			if (offset + size > p->xstate_bytes)
 				p->xstate_bytes = offset + size;
+			if (i == PKRU)
+				p->xstate_pkru = offset;
 		}
 	p->xstate_bytes = MM_MIN(p->xstate_bytes, XSTATE_MAX);
 }
@@ -52,8 +61,6 @@ static void find_state(struct mm_proc *p)
 /* The registers that the monitor never touches, as the kernel saves them. */
 static void save_state(struct mm_proc *p, u8 *to)
 {
-	if (!p->xstate_bytes)
-		find_state(p);
 	memset(to + 512, 0, 64); /* the header */
 	__asm__ volatile("xsave64 (%0)" : : "r"(to), "a"((u32)p->xstate_features), "d"((u32)(p->xstate_features >> 32)) : "memory");
 	*(struct software *)(to + 464) = (struct software){.magic1 = XSTATE_MAGIC1,
@@ -78,9 +85,50 @@ u8 *mm_frame(struct mm_thread *t)
 	/* the alternate stack stays the monitor's */
 	room->uc.stack_sp = ((u64)t & ~(MM_SLOT - 1)) + MM_PAGE;
 	room->uc.stack_size = MM_SLOT - MM_BLOCK - MM_PAGE;
+	find_state(t->proc);
 	save_state(t->proc, room->state);
 	t->frame = (u8 *)&room->uc;
 	return t->frame;
+}
+
+static int within(u64 ip, const char *from, const char *to)
+{
+	return ip >= (u64)from && ip < (u64)to;
+}
+
+/*
+ * A frame by which the program goes on. It cannot close the key itself: kernels before 6.12 read the frame on after they have set PKRU
+ * from it. So rt_sigreturn leads to code of ours with the key open, whatever the frame said of PKRU (it may be the program's own
+ * words), and that closes it. What was interrupted there begins there anew.
+ */
+void mm_close_key(struct mm_thread *t, u8 *frame)
+{
+	struct context *uc = (struct context *)frame;
+	u8 *state = (u8 *)uc->fpstate;
+	u64 *out = (u64 *)(t->exit_page + RET_AT);
+
+	if (!(t->proc->flags & MM_START_KEY))
+		return;
+	if (within(uc->ip, mm_key_out, mm_key_out_end)) {
+		uc->ip = (u64)mm_key_out;
+		uc->sp = t->exit_page;
+	} else {
+		if (!within(uc->ip, mm_key_ret, mm_key_ret_end)) {
+			const u64 values[] = {uc->cx, uc->dx, uc->ax, uc->eflags & ~TF_NT_AC, uc->sp - RED_ZONE - 8};
+
+			memcpy(out, values, sizeof(values));
+			if (mm_out(t, values[4], &uc->ip, 8) != 8)
+				mm_die_by(t, 11); /* no stack, as for a handler without one */
+		}
+		uc->ip = (u64)mm_key_ret;
+		uc->sp = (u64)out;
+		uc->eflags &= ~TF_NT_AC;
+	}
+	if (state && *(u32 *)(state + 464) == XSTATE_MAGIC1) {
+		find_state(t->proc);
+		*(u32 *)(state + t->proc->xstate_pkru) = MM_KMOD_PKRU_CLOSED & ~(3u << 2 * MM_KMOD_KEY);
+		*(u64 *)(state + 512) |= 1ul << PKRU;
+	}
 }
 
 /* From mm_kmod_entry, and back to it where no frame was needed. */
@@ -99,6 +147,7 @@ void mm_kmod_call(struct mm_thread *t)
 
 		mm_keep_regs(&t->regs, uc);
 		uc->sigmask = mm_real_mask(t);
+		mm_close_key(t, t->frame);
 		mm_leave_by(t->frame);
 	}
 }

@@ -3,6 +3,7 @@
 #include "boot.h"
 #include "monitor.h"
 #include "table.gen.h"
+#include <monmod/kmod.h>
 #include <linux/errno.h>
 #include <linux/mman.h>
 
@@ -18,12 +19,18 @@ static u64 part(struct plan *p, u64 bytes, u64 align)
 	return at;
 }
 
-static void back(const struct mm_boot *b, u64 at, u64 bytes)
+static void protect(const struct mm_boot *b, u64 at, u64 bytes, int how)
 {
-	s64 r = mm_sys3(__NR_mprotect, at, MM_UP(bytes, MM_PAGE), PROT_READ | PROT_WRITE);
+	s64 r = b->start.flags & MM_START_KEY ? mm_sys4(__NR_pkey_mprotect, at, MM_UP(bytes, MM_PAGE), how, MM_KMOD_KEY)
+					      : mm_sys3(__NR_mprotect, at, MM_UP(bytes, MM_PAGE), how);
 
 	if (r < 0)
 		mm_boot_fail(b, 70, r, "laying out the monitor's memory:", "out of address space or memory (ulimit -v?)");
+}
+
+static void back(const struct mm_boot *b, u64 at, u64 bytes)
+{
+	protect(b, at, bytes, PROT_READ | PROT_WRITE);
 }
 
 /* What must be nobody else's: memory of the module's where there is one, at the offset that it has in the reservation. */
@@ -48,6 +55,8 @@ void *mm_boot_map(const struct mm_boot *b, u64 at, u64 bytes, int fd, int writab
 
 	if (mm_failed(r))
 		mm_boot_fail(b, 70, r, "mapping the arena:", "the supervisor's memory object was refused");
+	if (b->start.flags & MM_START_KEY)
+		protect(b, at, bytes, writable ? PROT_READ | PROT_WRITE : PROT_READ);
 	return (void *)r;
 }
 
@@ -66,6 +75,7 @@ void mm_boot_layout(struct mm_boot *b)
 	u64 index_at = part(&plan, MM_MAX_FOLLOWERS * MM_PAGE, MM_PAGE);
 	u64 stage_at = part(&plan, MM_STAGE, MM_PAGE);
 	u64 blob_at = part(&plan, b->blob_bytes, MM_PAGE);
+	u64 exit_at = part(&plan, MM_PAGE, MM_PAGE);
 	u64 slot_at = part(&plan, MM_SLOT, MM_SLOT);
 	u64 total = plan.at + 2 * MM_PAGE + MM_SLOT;
 	u64 flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
@@ -76,17 +86,18 @@ void mm_boot_layout(struct mm_boot *b)
 		mm_boot_fail(b, 70, base, "reserving the monitor's memory:", "no room at the address that was chosen");
 	/* slots are aligned to their size, whatever the base is */
 	slot_at = MM_UP((u64)base + slot_at, MM_SLOT) - (u64)base;
+	keep(b, base, proc_at, sizeof(struct mm_proc)); /* first: this is what takes a protection key */
 	back(b, base + image_at, image);
 	memcpy((void *)(base + image_at), mm_image_start, image);
-	mm_sys3(__NR_mprotect, base + image_at, MM_UP(image, MM_PAGE), PROT_READ | PROT_EXEC);
-	keep(b, base, proc_at, sizeof(struct mm_proc));
+	protect(b, base + image_at, image, PROT_READ | PROT_EXEC);
+	mm_sys3(__NR_mprotect, base + exit_at, MM_PAGE, PROT_READ | PROT_WRITE);
 	keep(b, base, fds_at, MM_FD_CAP * sizeof(struct mm_fd));
 	keep(b, base, ofds_at, MM_FD_CAP * sizeof(struct mm_ofd));
 	keep(b, base, tokens_at, MM_TOKEN_CAP * sizeof(struct mm_token));
 	back(b, base + stage_at, MM_STAGE);
 	back(b, base + blob_at, b->blob_bytes);
 	memcpy((void *)(base + blob_at), b->blob, b->blob_bytes);
-	mm_sys3(__NR_mprotect, base + blob_at, MM_UP(b->blob_bytes, MM_PAGE), PROT_READ);
+	protect(b, base + blob_at, b->blob_bytes, PROT_READ);
 	mm_sys2(__NR_munmap, b->blob, b->blob_bytes);
 	b->blob = (const u8 *)(base + blob_at);
 	keep(b, base, slot_at + MM_PAGE, MM_SLOT - MM_PAGE);
@@ -97,6 +108,7 @@ void mm_boot_layout(struct mm_boot *b)
 	b->proc = p;
 	b->thread = t;
 	t->proc = p;
+	t->exit_page = base + exit_at;
 	p->role = b->start.role;
 	p->id = b->start.id;
 	p->slot = b->start.slot;

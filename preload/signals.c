@@ -287,7 +287,7 @@ static void kicked(struct mm_thread *t, struct context *uc, int inside)
 	uc->sigmask = mm_real_mask(t);
 }
 
-void mm_on_signal(int signo, u8 *info, u8 *frame, struct mm_thread *t)
+static void on_signal(int signo, u8 *info, u8 *frame, struct mm_thread *t)
 {
 	struct context *uc = (struct context *)frame;
 	int inside = in_monitor(t->proc, uc->ip);
@@ -340,4 +340,15 @@ void mm_on_signal(int signo, u8 *info, u8 *frame, struct mm_thread *t)
 	}
 	mm_keep_regs(&t->regs, uc);
 	uc->sigmask = mm_real_mask(t);
+}
+
+void mm_on_signal(int signo, u8 *info, u8 *frame, struct mm_thread *t)
+{
+	const struct context *uc = (struct context *)frame;
+	u64 ip = uc->ip;
+
+	on_signal(signo, info, frame, t);
+	/* back to the program, or to our last instructions, which have closed the key already */
+	if (!in_monitor(t->proc, ip) || (ip >= (u64)mm_key_out && ip < (u64)mm_key_ret_end))
+		mm_close_key(t, frame);
 }

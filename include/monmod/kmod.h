@@ -14,7 +14,8 @@
  *
  * A call of an armed thread from outside the gates is not carried out. The module writes number, ip, sp, flags and r15 into the
  * thread's block (struct mm_kmod_block), and the thread goes on at `entry` with rsp = the block. With MM_KMOD_GUARD_TOKEN r15
- * then holds a token without which the gates let nothing pass.
+ * then holds a token without which the gates let nothing pass; with MM_KMOD_GUARD_KEY the key MM_KMOD_KEY is open in PKRU. mmap of
+ * such a descriptor takes the key and opens it, arming closes it, and the library closes it wherever it leaves.
  *
  * Every structure begins with the version; another one is answered EPROTO. Unknown flags and guards are EINVAL.
  */
@@ -31,6 +32,11 @@
 
 #define MM_KMOD_GUARD_NONE 0u  /* whoever jumps to a gate makes calls */
 #define MM_KMOD_GUARD_TOKEN 1u /* gates pass calls with the token in r15 only */
+#define MM_KMOD_GUARD_KEY \
+	2u /* gates pass calls with the monitor's protection key open only, and it is on the descriptor's memory */
+
+#define MM_KMOD_KEY 1u                  /* the first that a process gets */
+#define MM_KMOD_PKRU_CLOSED 0x55555554u /* every key but 0 is closed: what the kernel starts programs with (init_pkru) */
 
 struct mm_kmod_info {
 	uint32_t version;

@@ -25,12 +25,15 @@ type Guard uint32
 const (
 	GuardNone  Guard = abi.KmodGuardNone  // gates pass every call
 	GuardToken Guard = abi.KmodGuardToken // gates pass the monitor's calls only
+	GuardKey   Guard = abi.KmodGuardKey   // the same, and the monitor's memory has a protection key
 )
 
 // Session is an open device. Its end, also by the death of this process, kills every task that is armed in it.
 type Session struct {
 	file *os.File
 	conn syscall.RawConn
+
+	guards uint32
 }
 
 // Open begins a session. Its error says what is missing and what to do.
@@ -58,7 +61,29 @@ func Open() (*Session, error) {
 		f.Close()
 		return nil, errors.New("the kernel module is switched off: `echo 1 >/sys/kernel/monmod/active` switches it on")
 	}
+	s.guards = info.Guards
 	return s, nil
+}
+
+// Best is the strongest guard that this processor has.
+func (s *Session) Best() Guard {
+	if s.guards>>GuardKey&1 != 0 {
+		return GuardKey
+	}
+	return GuardToken
+}
+
+// String names a guard.
+func (g Guard) String() string {
+	switch g {
+	case GuardNone:
+		return "none"
+	case GuardToken:
+		return "token"
+	case GuardKey:
+		return "protection key"
+	}
+	return fmt.Sprintf("guard %d", uint32(g))
 }
 
 // Close ends the session.
@@ -69,7 +94,7 @@ func (s *Session) Arming(guard Guard) (int, error) {
 	arg := abi.KmodArming{Version: abi.KmodVersion, Guard: uint32(guard)}
 	fd, err := s.verb(abi.KmodIocArming, unsafe.Pointer(&arg))
 	if err != nil {
-		return -1, fmt.Errorf("ask the kernel module for an arming descriptor (guard %d): %w", guard, err)
+		return -1, fmt.Errorf("ask the kernel module for an arming descriptor (guard: %v): %w", guard, err)
 	}
 	return fd, nil
 }

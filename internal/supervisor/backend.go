@@ -53,7 +53,7 @@ func findModule() Finding {
 	m, err := kmod.Open()
 	switch {
 	case err == nil:
-		f.Holds, f.Words = true, "the kernel module is loaded"
+		f.Holds, f.Words = true, fmt.Sprintf("the kernel module is loaded; guard: %v", m.Best())
 		if err := m.Close(); err != nil {
 			f.Holds, f.Words = false, err.Error()
 		}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/monmod/monmod/internal/abi"
-	"github.com/monmod/monmod/internal/kmod"
 )
 
 const (
@@ -194,7 +193,7 @@ func (s *session) sendStart(v *variant, blob int, pass passes) error {
 		fds = append(fds, pass.follower[v.slot])
 	}
 	if s.module != nil {
-		arming, err := s.module.Arming(kmod.GuardToken)
+		arming, err := s.module.Arming(s.module.Best())
 		if err != nil {
 			return failf(ExitConfig, "%s: %w", v, err)
 		}

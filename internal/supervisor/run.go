@@ -12,6 +12,7 @@ import (
 
 	"github.com/monmod/monmod/internal/abi"
 	"github.com/monmod/monmod/internal/config"
+	"github.com/monmod/monmod/internal/kmod"
 )
 
 // RunOptions say what is to run as the variants of a group.
@@ -216,6 +217,9 @@ func (s *session) startFlags() uint32 {
 	}
 	if s.module != nil {
 		flags |= abi.StartKmod
+		if s.module.Best() == kmod.GuardKey {
+			flags |= abi.StartKey
+		}
 	}
 	return flags
 }

@@ -53,14 +53,14 @@ func TestConformance(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build the programs: %v\n%s", err, out)
 	}
-	each(t, func(t *testing.T, k guest.Kernel) {
+	eachGuard(t, func(t *testing.T, k guest.Kernel, boot string) {
 		files := project(t, k)
 		files["/src/go.mod"] = filepath.Join(target.Root(), "go.mod")
 		files["/src/test/conformance/c"] = filepath.Join(target.Root(), "test/conformance/c")
 		files["/src/build/conformance"] = filepath.Join(target.Root(), "build/conformance")
 		files["/src/test/conformance/suite"] = suite
 		r := guest.Must(t, guest.Options{
-			Kernel: k, Files: files, MemoryMB: 2048,
+			Kernel: k, Files: files, MemoryMB: 2048, Append: boot,
 			Script: load + "cd /src/test/conformance; ./suite -test.v -test.parallel 3 -test.run '" + conformance() + "' >/out/log 2>&1; code=$?; grep -v -e '^=== ' -e '--- PASS' /out/log; monmod kmod status; exit $code",
 		})
 		t.Logf("%s%v", r.Output, r.Elapsed)
@@ -71,10 +71,21 @@ func TestConformance(t *testing.T) {
 	})
 }
 
+// eachGuard runs test with every kernel where the processor has protection keys, and with the oldest where it has none.
+func eachGuard(t *testing.T, test func(t *testing.T, k guest.Kernel, boot string)) {
+	t.Helper()
+	each(t, func(t *testing.T, k guest.Kernel) {
+		t.Run("key", func(t *testing.T) { test(t, k, "") })
+		if k == guest.Kernels[0] {
+			t.Run("token", func(t *testing.T) { test(t, k, "nopku") })
+		}
+	})
+}
+
 // conformance says which tests of the suite run: a sample, or with MONMOD_SOAK all.
 func conformance() string {
 	if os.Getenv("MONMOD_SOAK") != "" {
 		return "TestConformance|TestRefused|TestEnds"
 	}
-	return "TestConformance/(glibc-static|musl|musl-static)/|TestEnds"
+	return "TestConformance/(glibc-static|musl)/|TestEnds/.*/by_(int80|fork|exec|thread)"
 }

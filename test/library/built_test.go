@@ -121,10 +121,22 @@ func TestInstructions(t *testing.T) {
 	t.Run("r15", func(t *testing.T) {
 		named := regexp.MustCompile(`%r15`)
 		may := map[string]string{"mm_preload": "keeps it for the loader", "mm_leave_to": "clears it for the program",
-			"mm_kmod_entry": "gives the program its own back"}
+			"mm_kmod_entry": "gives the program its own back", "mm_key_entry": "the same"}
 		for _, i := range all {
 			if named.MatchString(i.text) && may[i.in] == "" {
 				t.Errorf("%s: %s: %s (the register is reserved for the thread's token)", i.address, i.in, i.text)
+			}
+		}
+	})
+	t.Run("protection keys", func(t *testing.T) {
+		// what follows each is a look at what was written: who jumps there with another value ends
+		for n, i := range all {
+			if !strings.HasPrefix(i.text, "wrpkru") && !strings.Contains(i.text, "xrstor") {
+				continue
+			}
+			if n+3 >= len(all) || !strings.HasPrefix(all[n+1].text, "test   $0x4,%al") || !strings.HasPrefix(all[n+2].text, "jne") ||
+				!strings.HasPrefix(all[n+3].text, "ud2") {
+				t.Errorf("%s: %s: %s is not followed by a test of what it wrote", i.address, i.in, i.text)
 			}
 		}
 	})
