@@ -143,6 +143,8 @@ struct mm_call {
 	u64 big, big_bytes; /* a mapping for what does not fit there */
 	u32 nout;
 	u32 paths;     /* path arguments so far */
+	u32 drawn;     /* characters at the end of the last path that were drawn; 0: it makes nothing of a drawn name */
+	u32 drawn_arg; /* the argument that holds it */
 	u64 extra;     /* for the call's own functions */
 	u8 digest[16]; /* of data that every variant reads for itself */
 	struct mm_outbuf outs[MM_OUTS];
@@ -208,13 +210,15 @@ struct mm_range {
 enum mm_map { MM_MAP_OWN, MM_MAP_LEADERS, MM_MAP_SHARED /* … and writable by others */ };
 
 #define MM_NAMES 64u
+#define MM_NAMES_ADDRESS 16u /* of them, for names that end with an address: these live short, and must not push others out */
 
 /* A temporary file that the program calls by another name than the leader (names.c). */
 struct mm_name {
 	u32 bytes; /* of the path; 0: unused */
 	u32 drawn; /* of these, the characters at the end that were drawn */
+	u32 leads; /* how many the leader drew instead */
 	char leaders[16];
-	char own[232];
+	char own[484];
 };
 
 /* What a process knows. Written at the start, and by descriptor, memory and signal calls. */
@@ -260,7 +264,7 @@ struct mm_proc {
 	const struct mm_mount *mounts;
 	u64 mounts_count;
 	struct mm_name names[MM_NAMES];
-	u32 names_next;
+	u32 names_next, names_next_address;
 	const char *arguments; /* strings, as the program was started */
 	u64 arguments_bytes;
 	u64 map_seq; /* leader: newest call that opened or mapped a file, 0: all followers have done it */

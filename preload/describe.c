@@ -113,9 +113,7 @@ static void describe_path(struct mm_thread *t, int i)
 		return;
 	}
 	c->x[i] = (u64)copy;
-	mm_name_shown(t, copy, n, c->shown);
-	if (!c->exempt)
-		mm_item_digest(t, i, c->shown, n);
+	mm_name_describe(t, i, copy, n);
 }
 
 static void describe_address(struct mm_thread *t, int i, u64 bytes)
@@ -463,7 +461,7 @@ void mm_describe(struct mm_thread *t)
 
 	c->who = MM_BY_ALL;
 	c->exempt = c->made = c->made_kind = c->refuse = 0;
-	c->nout = c->paths = 0;
+	c->nout = c->paths = c->drawn = 0;
 	c->extra = 0;
 	c->out.rec.form = 0;
 	c->dev = c->ino = 0;

@@ -131,7 +131,7 @@ void mm_digest_own(struct mm_thread *t, s64 ret);
 void mm_compare_own(struct mm_thread *t, const u8 leaders[16]);
 
 /* names.c: temporary files */
-void mm_name_shown(struct mm_thread *t, char *path, u64 n, char *shown);
+void mm_name_describe(struct mm_thread *t, int i, char *path, u64 n);
 int mm_name_draws(const struct mm_call *c);
 s64 mm_name_draw(struct mm_thread *t);
 void mm_name_send(struct mm_thread *t);
