@@ -2,11 +2,13 @@ package hosts
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/monmod/monmod/test/internal/filetree"
 	"github.com/monmod/monmod/test/internal/proc"
@@ -125,6 +127,49 @@ func TestPrograms(t *testing.T) {
 				t.Log(w.report(w.hosts[0]), w.report(w.hosts[1]))
 			}
 		})
+	}
+}
+
+// TestByteCode imports a module that has no byte code yet, twice: every host writes its own, first to a file named after an
+// address, which differs.
+func TestByteCode(t *testing.T) {
+	needs(t)
+	old := time.Unix(1e9, 0)
+	fill := func(w *world, h *host) {
+		w.must(os.RemoveAll(h.files))
+		w.mkdir(h.files)
+		w.file(h, "module.py", "said = 'hello'\n")
+		w.must(os.Chtimes(filepath.Join(h.files, "module.py"), old, old))
+	}
+	for _, hosts := range []int{2, 3} {
+		for _, policy := range []string{"full", "socket_rw"} {
+			t.Run(fmt.Sprintf("%d %s", hosts, policy), func(t *testing.T) {
+				w := newWorldOf(t, hosts, tcp, "policy: "+policy)
+				argv := []string{"/usr/bin/python3", "-c", "import module; print(module.said)"}
+				fill(w, w.hosts[0])
+				native, err := proc.Run(w.spec(w.hosts[0], argv...))
+				w.must(err)
+				files := describe(t, w.hosts[0])
+				if made, _ := filepath.Glob(filepath.Join(w.hosts[0].files, "__pycache__", "*.pyc")); len(made) != 1 {
+					t.Fatalf("a native run makes the byte code %q: %s", made, native)
+				}
+				w.each(func(h *host) { fill(w, h) })
+				for range 2 {
+					for i, r := range w.run(argv...) {
+						want(t, fmt.Sprintf("variant %d", i+1), r, 0)
+						if i == 0 && string(r.Stdout) != "hello\n" {
+							t.Error(r)
+						}
+						if got := describe(t, w.hosts[i]); !slices.Equal(got, files) {
+							t.Errorf("the files of host %d are not those of a native run:\n%s", i+1, difference(files, got))
+						}
+					}
+				}
+				if t.Failed() {
+					t.Log(w.report(w.hosts[0]), w.report(w.hosts[1]))
+				}
+			})
+		}
 	}
 }
 

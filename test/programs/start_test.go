@@ -1,11 +1,17 @@
 package programs
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/monmod/monmod/test/internal/filetree"
+	"github.com/monmod/monmod/test/internal/target"
 )
 
 // TestLargeStart starts programs with more arguments and environment than fit in the first pages of a stack.
@@ -69,6 +75,66 @@ func TestDrawnNames(t *testing.T) {
 		s.want(s.run(s.spec("ln", "-f", s.behave, link)), 0, "")
 		if left, _ := filepath.Glob(filepath.Join(s.base, "Cu*")); len(left) > 0 {
 			s.t.Errorf("left behind: %q", left)
+		}
+	})
+}
+
+// TestByteCode imports modules that have no byte code yet: Python writes it to a file that is named after an address, and
+// gives it its own name when it is whole. The second run reads it. One module is compiled again within a run.
+func TestByteCode(t *testing.T) {
+	const program = `
+import importlib, os, sys
+import one, sub.two
+open("one.py", "a").write("more = 2\n")
+os.utime("one.py", (5, 5))
+importlib.reload(one)
+os.utime("sub/two.py", (6, 6))
+importlib.reload(sub.two)
+print(one.more, sub.two.here, sorted(os.listdir("__pycache__")) == [os.path.basename(one.__cached__)])
+`
+	nativelyAndMonitored(t, func(s stage) {
+		ways := []target.How{s.how}
+		if s.how.Variants > 0 {
+			ways = Matrix
+		}
+		for _, s.how = range ways {
+			for _, mode := range []os.FileMode{0o644, 0o600} { // of a source, which its byte code has too
+				dir := filepath.Join(s.base, "modules")
+				if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(filepath.Join(dir, "sub"), 0o755)); err != nil {
+					s.t.Fatal(err)
+				}
+				var cached [2][]string
+				for i := range cached {
+					for name, text := range map[string]string{"one.py": "more = 1\n", "sub/two.py": "here = __name__\n"} {
+						path := filepath.Join(dir, name)
+						old := time.Unix(1e9, 0)
+						if err := errors.Join(os.WriteFile(path, []byte(text), mode), os.Chtimes(path, old, old)); err != nil {
+							s.t.Fatal(err)
+						}
+					}
+					spec := s.spec("/usr/bin/python3", "-c", program)
+					spec.Dir = dir
+					s.want(s.run(spec), 0, "2 sub.two True\n")
+					files, err := filetree.Describe(dir, false)
+					if err != nil {
+						s.t.Fatal(err)
+					}
+					cached[i] = files
+					for _, f := range files {
+						if regexp.MustCompile(`\.pyc\.\d`).MatchString(f) {
+							s.t.Errorf("%s: left behind: %s", s.how, f)
+						}
+					}
+					for _, part := range []string{"__pycache__/one.*.pyc", "sub/__pycache__/two.*.pyc"} {
+						if found, _ := filepath.Glob(filepath.Join(dir, part)); len(found) != 1 {
+							s.t.Errorf("%s: byte code of %s: %q", s.how, part, found)
+						}
+					}
+				}
+				if !slices.Equal(cached[0], cached[1]) {
+					s.t.Errorf("%s: two runs leave other files:\n%q\n%q", s.how, cached[0], cached[1])
+				}
+			}
 		}
 	})
 }
