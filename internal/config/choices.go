@@ -81,7 +81,7 @@ func (p Policy) Rank() int { return slices.Index(ladder, p) }
 var backends = []choice{
 	{value: "auto", doc: "The host chooses: `kmod` where the module is loaded, else `sud`."},
 	{value: "sud", doc: "Syscall User Dispatch: Linux 5.11 or newer, nothing else."},
-	{value: "kmod", doc: "The kernel module: no signal per call, and guarded gates (kernel-module.md). A host without the module refuses to start."},
+	{value: "kmod", doc: "The kernel module: no signal per call, and guarded gates and memory (kernel-module.md). A host without the module refuses to start."},
 	{value: "seccomp", doc: "For kernels without Syscall User Dispatch.", instead: "write backend: sud (Linux 5.11 or newer)"},
 }
 
