@@ -22,12 +22,18 @@ type stage struct {
 // natively is itself wrong.
 func nativelyAndMonitored(t *testing.T, test func(s stage)) {
 	t.Helper()
+	inWays(t, []target.How{target.Native, twoFull}, test)
+}
+
+// inWays runs a test in each of some ways.
+func inWays(t *testing.T, ways []target.How, test func(s stage)) {
+	t.Helper()
 	base := scratch.Dir(t)
 	behave, err := cprog.Glibc.Compile(source("c", "behave.c"), base)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, how := range []target.How{target.Native, twoFull} {
+	for _, how := range ways {
 		t.Run(how.String(), func(t *testing.T) {
 			if how.Variants > 0 {
 				requireBuilt(t)

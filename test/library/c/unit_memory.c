@@ -205,10 +205,67 @@ static void kills(void)
 	}
 }
 
+/*
+ * A signal that came before a call. Where the call would wait for ever, it ends the wait: the program may have looked before for
+ * what its handler sets. Every other call is made after the handler.
+ */
+static void signal_before_wait(void)
+{
+	const u64 none = (u64)user + 0x800, some = (u64)user + 0x810, set = (u64)user + 0x820;
+	const struct {
+		const char *name;
+		long nr;
+		u64 a[6];
+		int waits;
+	} table[] = {
+	    {"poll", __NR_poll, {0, 0, -1ul}, 1},
+	    {"poll, some time", __NR_poll, {0, 0, 100}, 1},
+	    {"poll that only looks", __NR_poll, {0, 0, 0}, 0},
+	    {"ppoll", __NR_ppoll, {0, 0, 0, set, 8}, 1},
+	    {"ppoll that only looks", __NR_ppoll, {0, 0, none, set, 8}, 0},
+	    {"select", __NR_select, {0, 0, 0, 0, 0}, 1},
+	    {"select, some time", __NR_select, {0, 0, 0, 0, some}, 1},
+	    {"select that only looks", __NR_select, {0, 0, 0, 0, none}, 0},
+	    {"pselect6", __NR_pselect6, {0, 0, 0, 0, 0, 0}, 1},
+	    {"epoll_wait", __NR_epoll_wait, {5, (u64)user, 1, -1ul}, 1},
+	    {"epoll_wait that only looks", __NR_epoll_wait, {5, (u64)user, 1, 0}, 0},
+	    {"epoll_pwait", __NR_epoll_pwait, {5, (u64)user, 1, -1ul, set, 8}, 1},
+	    {"pause", __NR_pause, {0}, 1},
+	    {"rt_sigsuspend", __NR_rt_sigsuspend, {set, 8}, 1},
+	    {"getpid", __NR_getpid, {0}, 0},
+	    {"nanosleep", __NR_nanosleep, {some, 0}, 0},
+	};
+	static _Alignas(64) u8 state[512], frame[1024];
+
+	for (u32 i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		const u64 *a = table[i].a;
+		struct context *saved;
+
+		fresh(MM_LEADER);
+		((struct mm_control *)P->control)->live = 0;
+		mm_fd_make(T, 5, MM_FD_LEADER, MM_KIND_EPOLL);
+		memset(user, 0, 0x1000);
+		*(u64 *)some = 1;
+		P->action[9] = (struct mm_sigaction){(u64)user + 0x100, 0, (u64)user + 0x200, 0};
+		T->frame = frame;
+		*(u64 *)(frame + 224) = (u64)state; /* uc_mcontext.fpstate */
+		T->pending = 1ul << 9;
+		T->kick = 1;
+		CHECK(call(table[i].nr, a[0], a[1], a[2], a[3], a[4], a[5]) == RETURNED, "%s", table[i].name);
+		CHECK(T->regs.ip == (u64)user + 0x100, "%s: not in the handler", table[i].name);
+		saved = (struct context *)T->regs.dx;
+		CHECK((saved->ip == (u64)user) == table[i].waits, "%s: the handler returns to %+ld", table[i].name,
+		      (long)(saved->ip - (u64)user));
+		if (table[i].waits)
+			CHECK((s64)saved->ax == -EINTR, "%s: %ld", table[i].name, (s64)saved->ax);
+	}
+}
+
 const struct unit memory_units[] = {{"reservation", reservation},
 				    {"huge-pages", huge_pages},
 				    {"null-page", null_page},
 				    {"heap", heap},
 				    {"forged-frame", forged_frame},
 				    {"kills", kills},
+				    {"signal-before-wait", signal_before_wait},
 				    {NULL, NULL}};

@@ -3,10 +3,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -134,6 +138,74 @@ static int run_exit(char *code)
 	return atoi(code);
 }
 
+static volatile sig_atomic_t came;
+
+static void on_signal(int number)
+{
+	(void)number;
+	came++;
+}
+
+static int polled = -1;
+
+/* Waits for ever, or until a handler has run. It makes one call only, at which a signal could be handed over. */
+static int wait_by(const char *how)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	if (!strcmp(how, "epoll"))
+		return epoll_wait(polled, &(struct epoll_event){ 0 }, 1, -1);
+	if (!strcmp(how, "poll"))
+		return poll(NULL, 0, -1);
+	if (!strcmp(how, "ppoll"))
+		return ppoll(NULL, 0, NULL, &none);
+	if (!strcmp(how, "select"))
+		return select(0, NULL, NULL, NULL, NULL);
+	if (!strcmp(how, "pselect"))
+		return pselect(0, NULL, NULL, NULL, NULL, &none);
+	if (!strcmp(how, "sigsuspend"))
+		return sigsuspend(&none);
+	return pause();
+}
+
+/* A signal arrives while the program computes, makes no call, and then waits, but only if no handler has run. */
+static int run_early(char *how)
+{
+	struct sigaction a = { .sa_handler = on_signal };
+	struct itimerval soon = { { 0, 0 }, { 0, 1000 } };
+	unsigned long start;
+
+	polled = epoll_create1(0);
+	sigaction(SIGALRM, &a, NULL);
+	setitimer(ITIMER_REAL, &soon, NULL);
+	/* some 10 to 30 ms: long behind the signal, and far from the 100 ms after which it would be handed over by force */
+	for (start = __builtin_ia32_rdtsc(); __builtin_ia32_rdtsc() - start < 40000000;)
+		;
+	if (!came && (wait_by(how) != -1 || errno != EINTR))
+		return 1;
+	printf("%d\n", came);
+	return 0;
+}
+
+/* Sleeps, and then waits for a signal that arrives between the two calls: where the second is still being compared. */
+static int run_late(char *how)
+{
+	struct sigaction a = { .sa_handler = on_signal };
+
+	polled = epoll_create1(0);
+	sigaction(SIGUSR1, &a, NULL);
+	printf("%d\n", (int)getpid());
+	fflush(stdout);
+	usleep(200000);
+	if (came)
+		return 2;
+	if (wait_by(how) != -1 || errno != EINTR)
+		return 1;
+	printf("%d\n", came);
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(char *);
@@ -141,6 +213,7 @@ static const struct {
 	{ "fork", run_fork },	  { "vfork", run_vfork }, { "exec", run_exec },		    { "thread", run_thread },
 	{ "fault", run_fault },	  { "abort", run_abort }, { "peek", run_peek },		    { "count", run_count },
 	{ "kill", run_kill },	  { "exit", run_exit },	  { "descriptor", run_descriptor }, { "streams", run_streams },
+	{ "early", run_early },	  { "late", run_late },
 };
 
 int main(int argc, char **argv)
