@@ -141,38 +141,146 @@ static int own_data(const struct mm_thread *t)
 	return MM_OWN_COMPARED;
 }
 
+/*
+ * A follower believes no word of the leader's about a file that it can look at itself: whose the file is decides whether what
+ * the leader reads is believed, and which rules the file meets decides what of it is compared.
+ */
+static void __attribute__((noreturn)) disbelieve(struct mm_thread *t)
+{
+	mm_event(t->proc,
+		 "a file is not treated in this variant as the leader says (other mounts, or a leader that lies): ", t->call.path);
+	mm_diverge(t, MM_WHY_STREAM);
+	mm_end(t);
+}
+
+/* The follower's own look at the file, behind nothing but a name: no device or pipe is opened. */
+static s64 look(struct mm_thread *t, struct kstat *st)
+{
+	struct mm_call *c = &t->call;
+	s64 fd = mm_sys4(__NR_openat, (s32)c->a[0], c->path, O_PATH | O_CLOEXEC | (c->a[2] & O_NOFOLLOW), 0);
+
+	if (fd >= 0 && mm_sys2(__NR_fstat, fd, st) < 0) {
+		mm_sys1(__NR_close, fd);
+		return -EBADF;
+	}
+	return fd;
+}
+
+/* What an open regular file or directory of this variant is, by its own mounts and rules. */
+static int class_here(struct mm_thread *t, s64 fd, u64 dev, u32 *rules)
+{
+	struct mm_proc *p = t->proc;
+	char name[MM_NAME];
+	int klass = class_of(p, fd, dev);
+
+	if (!mm_fd_name(fd, name))
+		name[0] = 0;
+	*rules = mm_rules_of(p, name);
+	if (klass == MM_FD_OWN)
+		return class_by_rule(t, t->call.nr, *rules, name, t->call.path);
+	if (klass == MM_FD_SHARED && mm_rule_data(p, t->call.nr, *rules) == MM_DATA_OWN)
+		return MM_FD_OWN;
+	return klass;
+}
+
+/* Before a follower opens anything: is it what the leader says? Where it cannot be seen from here, the leader is believed. */
+static void check_made(struct mm_thread *t)
+{
+	struct mm_call *c = &t->call;
+	struct mm_proc *p = t->proc;
+	struct kstat st;
+	u32 rules;
+	int klass;
+	s64 fd;
+
+	if (!p->rules_bytes)
+		c->rules = 0;
+	if (c->made == MM_FD_OWN ? (p->flags & MM_START_FS_SHARED) && !p->rules_bytes
+				 : c->made == MM_FD_SHARED && !(p->flags & MM_START_FS_SHARED))
+		disbelieve(t);
+	if (c->made == MM_FD_PRIVATE) {
+		if (c->made_kind < 1 || !mm_proc_names_maps(t, c->made_kind))
+			disbelieve(t);
+		return;
+	}
+	if (c->made != MM_FD_LEADER || (p->flags & MM_START_FS_SHARED))
+		return;
+	/* a file of this variant's own that the leader says is the leader's: its data would be the leader's to choose */
+	fd = look(t, &st);
+	if (fd < 0)
+		return;
+	klass = S_ISREG(st.mode) ? class_here(t, fd, st.dev, &rules) : MM_FD_LEADER;
+	mm_sys1(__NR_close, fd);
+	if (klass == MM_FD_OWN)
+		disbelieve(t);
+}
+
+/* Behind the opening of a file that the leader says is everyone's own: it must be, and the rules are those that it meets here. */
+static void check_own(struct mm_thread *t, s64 fd)
+{
+	struct kstat st;
+
+	if (mm_sys2(__NR_fstat, fd, &st) < 0 || class_here(t, fd, st.dev, &t->call.rules) != MM_FD_OWN)
+		disbelieve(t);
+}
+
+/* The rules that a shared file meets, where the placeholder is of that file and the file still has its name. */
+static u32 rules_of_shared(struct mm_thread *t, s64 fd)
+{
+	static const char gone[] = " (deleted)";
+	struct mm_call *c = &t->call;
+	char name[MM_NAME];
+	struct kstat st;
+	u64 n;
+
+	if (!t->proc->rules_bytes || mm_sys2(__NR_fstat, fd, &st) < 0 || st.dev != c->dev || st.ino != c->ino ||
+	    !mm_fd_name(fd, name))
+		return c->rules;
+	n = strlen(name);
+	if (n >= sizeof(gone) - 1 && !memcmp(name + n - (sizeof(gone) - 1), gone, sizeof(gone) - 1))
+		return c->rules;
+	return mm_rules_of(t->proc, name);
+}
+
 /* After the result is known: the entry of the table, and what a follower has of the file. */
 s64 mm_follow_open(struct mm_thread *t, s64 ret)
 {
 	struct mm_call *c = &t->call;
 	struct mm_proc *p = t->proc;
+	struct mm_ofd *file;
 	int cloexec = (c->a[2] & O_CLOEXEC) != 0;
 	s64 got;
 
 	if (c->made == MM_FD_NONE || c->made > MM_FD_PRIVATE || c->made_kind > MM_KIND_PIPE)
 		mm_diverge(t, MM_WHY_STREAM);
 	mm_fd_make(t, ret, c->made, c->made_kind);
+	file = &p->ofds[p->fds[ret].ofd];
 	if (c->made == MM_FD_OWN)
-		p->ofds[p->fds[ret].ofd].data = own_data(t);
+		file->data = own_data(t);
 	if (mm_is_leader(p))
 		return ret;
 	if (mm_is_proc_self(t, c->path, "exe"))
 		memcpy(c->path, p->program, strlen(p->program) + 1);
+	check_made(t);
 	switch (c->made) {
 	case MM_FD_PRIVATE:
 		got = mm_proc_open_maps(t);
 		break;
 	case MM_FD_OWN:
 		got = open_own(t);
+		check_own(t, got);
+		file->data = own_data(t);
 		break;
 	case MM_FD_SHARED:
 		got = mm_hold(t, ret, cloexec, c->path);
+		c->rules = rules_of_shared(t, got);
 		break;
 	default:
 		got = mm_hold(t, ret, cloexec, c->made_kind == MM_KIND_DIR ? c->path : NULL);
 	}
 	if (got != ret)
 		mm_diverge(t, MM_WHY_TAKEN);
+	file->rules = c->rules;
 	return ret;
 }
 
@@ -205,11 +313,8 @@ int mm_follows_links(const struct mm_call *c)
 	return 0;
 }
 
-/*
- * The leader, before a call that changes something by its name: where all of its paths lie on file systems that every
- * variant has of its own, everyone makes it. The followers learn it with the result.
- */
-void mm_place_by_path(struct mm_thread *t)
+/* Do all paths of a call lie on file systems that every variant has of its own? -1: it has none that leads anywhere. */
+static int paths_are_own(struct mm_thread *t, u32 *met)
 {
 	struct mm_call *c = &t->call;
 	struct mm_proc *p = t->proc;
@@ -218,30 +323,44 @@ void mm_place_by_path(struct mm_thread *t)
 	int which = 0;
 	s64 fd;
 
-	if (!mm_is_leader(p) || c->row->effect == 0 || (p->flags & MM_START_FS_SHARED))
-		return;
-	if (c->file) { /* no path: the descriptor itself */
-		c->made = c->row->args[0].kind == MM_A_DIRFD && p->fds[(u32)c->a[0]].klass == MM_FD_OWN ? MM_FD_OWN : MM_FD_NONE;
-		return;
-	}
+	if (c->file) /* no path: the descriptor itself */
+		return c->row->args[0].kind == MM_A_DIRFD && p->fds[(u32)c->a[0]].klass == MM_FD_OWN;
 	for (; (fd = mm_path_open(t, which, mm_follows_links(c), name)) >= 0; which++) {
 		u32 rules = mm_rules_of(p, name);
 		int klass = mm_sys2(__NR_fstat, fd, &st) < 0 ? MM_FD_LEADER : class_of(p, fd, st.dev);
 
 		mm_sys1(__NR_close, fd);
 		if (klass != MM_FD_OWN || class_by_rule(t, c->nr, rules, name, which ? c->path2 : c->path) != MM_FD_OWN)
-			return;
-		c->rules |= rules;
+			return 0;
+		*met |= rules;
 	}
-	c->made = which ? MM_FD_OWN : MM_FD_NONE;
+	return which ? 1 : -1;
 }
 
-/* A follower does to its own files what the leader did to its. */
+/*
+ * The leader, before a call that changes something by its name: where all of its paths lie on file systems that every
+ * variant has of its own, everyone makes it. The followers learn it with the result.
+ */
+void mm_place_by_path(struct mm_thread *t)
+{
+	struct mm_call *c = &t->call;
+
+	if (!mm_is_leader(t->proc) || c->row->effect == 0 || (t->proc->flags & MM_START_FS_SHARED))
+		return;
+	c->made = paths_are_own(t, &c->rules) > 0 ? MM_FD_OWN : MM_FD_NONE;
+}
+
+/* A follower does to its own files what the leader did to its, where it finds them to be its own. */
 void mm_repeat_by_path(struct mm_thread *t, s64 ret)
 {
 	struct mm_call *c = &t->call;
-	s64 own = mm_repeat(t);
+	u32 met = 0;
+	s64 own;
 
+	if ((t->proc->flags & MM_START_FS_SHARED) || c->row->effect == 0 || !paths_are_own(t, &met))
+		disbelieve(t);
+	c->rules = met;
+	own = mm_repeat(t);
 	if (own == ret || mm_rule_data(t->proc, c->nr, c->rules) == MM_DATA_OWN)
 		return;
 	mm_diverge(t, MM_WHY_RESULT);

@@ -278,23 +278,46 @@ u64 mm_code_place(const struct mm_proc *p, u64 ip)
 	return 0;
 }
 
-/* Executable memory of a file that the leader opened: our own descriptor of it, and only if it is the very same file. */
+/*
+ * A file that the leader opened: our own descriptor of it, and only if it is the very same file. The placeholder is looked at
+ * before anything is opened: what stands there under a leader that lies may be a device or a pipe.
+ */
 static s64 open_same(struct mm_thread *t)
 {
 	struct mm_proc *p = t->proc;
 	struct mm_fd *fd = mm_fd(p, (u32)t->call.a[4]);
 	char link[MM_FD_LINK];
 	u64 st[18];
-	s64 own;
 
-	mm_fd_link(link, (u32)t->call.a[4]);
-	own = mm_sys4(__NR_openat, MM_AT_FDCWD, link, O_RDONLY | O_CLOEXEC, 0);
-	if (own < 0)
-		return own;
-	if (mm_sys2(__NR_fstat, own, st) < 0 || st[0] != p->ofds[fd->ofd].dev || st[1] != p->ofds[fd->ofd].ino) {
-		mm_sys1(__NR_close, own);
+	if (mm_sys2(__NR_fstat, (u32)t->call.a[4], st) < 0 || st[0] != p->ofds[fd->ofd].dev || st[1] != p->ofds[fd->ofd].ino ||
+	    ((u32)st[3] & 0170000) != 0100000 /* S_IFREG */)
 		return -EXDEV;
+	mm_fd_link(link, (u32)t->call.a[4]);
+	return mm_sys4(__NR_openat, MM_AT_FDCWD, link, O_RDONLY | O_CLOEXEC, 0);
+}
+
+/*
+ * What a follower maps of the leader's file. It opens the file itself wherever that is the same one: the data of a library lies
+ * beside its code, and a descriptor that the leader passes may be of anything, which the leader can go on changing. As the
+ * placeholder stays what it is, a file of which code is mapped is never mapped from the leader's descriptor.
+ */
+static s64 file_of_leader(struct mm_thread *t)
+{
+	s64 got = -1, own = -1;
+
+	if (!(t->call.a[2] & PROT_EXEC)) { /* what was passed is taken in any case, so that the next one is the next one's */
+		got = receive(t);
+		if (got < 0)
+			return got;
+		if (mm_sys3(__NR_fcntl, got, F_GETFL, 0) & (O_PATH | O_WRONLY))
+			return got; /* of which nothing can be mapped, as the leader finds too */
 	}
+	if (t->call.extra == MM_MAP_LEADERS)
+		own = open_same(t);
+	if (own < 0)
+		return got >= 0 ? got : own;
+	if (got >= 0)
+		mm_sys1(__NR_close, got);
 	return own;
 }
 
@@ -356,7 +379,7 @@ s64 mm_execute_mmap(struct mm_thread *t)
 			return got;
 	}
 	if (c->extra && !mm_is_leader(p)) {
-		own = (prot & PROT_EXEC) ? open_same(t) : receive(t);
+		own = file_of_leader(t);
 		if (own < 0) {
 			mm_diverge(t, (prot & PROT_EXEC) ? MM_WHY_CODE : MM_WHY_STREAM);
 			mm_end(t);

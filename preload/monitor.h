@@ -141,6 +141,7 @@ void mm_name_take(struct mm_thread *t, s64 ret);
 int mm_is_proc_self(struct mm_thread *t, const char *path, const char *name);
 int mm_proc_is_memory(s64 fd);
 int mm_proc_maps(const struct mm_thread *t, s64 fd);
+int mm_proc_names_maps(struct mm_thread *t, int which);
 s64 mm_proc_open_maps(struct mm_thread *t);
 s64 mm_proc_open_arguments(struct mm_thread *t);
 s64 mm_proc_list(struct mm_thread *t);

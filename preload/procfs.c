@@ -110,6 +110,33 @@ int mm_proc_maps(const struct mm_thread *t, s64 fd)
 	return 0;
 }
 
+/*
+ * A follower: is this the name of that list of mappings? It may stand at the end of another process's number (the leader's,
+ * which the program takes for its own), or behind a link.
+ */
+int mm_proc_names_maps(struct mm_thread *t, int which)
+{
+	struct mm_call *c = &t->call;
+	const char *name = maps_files, *path = c->path;
+	u64 n = strlen(path), k;
+	s64 fd;
+	int found;
+
+	for (int i = 1; i < which && *name; i++)
+		name += strlen(name) + 1;
+	k = strlen(name);
+	if (!k)
+		return 0;
+	if ((n >= k && !memcmp(path + n - k, name, k)) || (n == k - 1 && !memcmp(path, name + 1, n)))
+		return 1;
+	fd = mm_sys4(__NR_openat, (s32)c->a[0], path, O_PATH | O_CLOEXEC, 0);
+	if (fd < 0)
+		return 0;
+	found = mm_proc_maps(t, fd);
+	mm_sys1(__NR_close, fd);
+	return found == which;
+}
+
 /* Copies what is in the buffer line by line, but for the monitor's mappings and what smaps says of them. */
 static u64 copy_lines(const struct mm_proc *p, char *text, u64 have, s64 to, int *hide)
 {

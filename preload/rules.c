@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The group's exceptions by call and path. Paths are looked at by the leader alone, as it has resolved them; what it found
+ * The group's exceptions by call and path. Paths of calls are looked at by the leader, as it has resolved them; what it found
  * travels as a set of bits, one per rule that has a path, so that a path that changes meanwhile makes no difference.
  */
 #include "monitor.h"
