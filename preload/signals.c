@@ -20,24 +20,38 @@ int mm_fatal_by_default(int signo)
 	return !((IGNORED_BY_DEFAULT | STOPS) & BIT(signo));
 }
 
-/* What the kernel's mask is to be when the program goes on: its own in the leader; nothing in a follower, which passes on. */
+/*
+ * What the kernel's mask is to be when the program goes on: its own in the leader; nothing in a follower, which passes on. Of a
+ * real-time signal every instance counts: while one waits here the others wait in the kernel.
+ */
 u64 mm_real_mask(const struct mm_thread *t)
 {
-	return mm_is_leader(t->proc) ? mm_clean_mask(t->mask) : 0;
+	return mm_is_leader(t->proc) ? mm_clean_mask(t->mask) | (t->pending & REAL_TIME) : 0;
 }
 
-long mm_install(int signo, u64 handler, u64 flags)
+static long install(int signo, u64 handler, u64 flags, u64 mask)
 {
-	struct mm_sigaction act = {handler, flags | SA_RESTORER_, (u64)mm_return, 0};
+	struct mm_sigaction act = {handler, flags | SA_RESTORER_, (u64)mm_return, mask};
 
 	return mm_sys4(__NR_rt_sigaction, signo, &act, 0, 8);
 }
 
+long mm_install(int signo, u64 handler, u64 flags)
+{
+	return install(signo, handler, flags, 0);
+}
+
+/*
+ * The kernel builds the frames of all signals that it may deliver before the first handler runs, so a hundred that were queued
+ * would need a hundred frames, and our stack is small. Where a signal is only noted, nothing but a fault may come on top of
+ * it. The others' handlers wait for what interrupts them: they make the program's calls.
+ */
 long mm_install_ours(const struct mm_proc *p, int signo, u64 flags)
 {
 	u64 handler = p->flags & MM_START_KMOD ? (u64)mm_kmod_handler : (u64)mm_handler;
+	u64 mask = BIT(signo) & SYNCHRONOUS ? 0 : ~SYNCHRONOUS;
 
-	return mm_install(signo, handler, SA_SIGINFO_ | SA_ONSTACK_ | SA_NODEFER_ | flags);
+	return install(signo, handler, SA_SIGINFO_ | SA_ONSTACK_ | SA_NODEFER_ | flags, mask);
 }
 
 /*
@@ -229,7 +243,10 @@ static int in_monitor(const struct mm_proc *p, u64 ip)
 	return ip - p->reservation.from < p->reservation.to - p->reservation.from;
 }
 
-/* A signal from outside, noted. It is handed over at a rendezvous; what arrives twice before that is one, as natively. */
+/*
+ * A signal from outside, noted. It is handed over at a rendezvous; what arrives twice before that is one, as natively, but for
+ * real-time signals, which stay in the kernel's queue.
+ */
 static void note(struct mm_thread *t, int signo, const u8 *info, struct context *uc, int inside)
 {
 	if (!mm_is_leader(t->proc)) {
@@ -240,6 +257,7 @@ static void note(struct mm_thread *t, int signo, const u8 *info, struct context 
 	}
 	memcpy(t->info[signo - 1], info, 128);
 	__atomic_fetch_or(&t->pending, BIT(signo), __ATOMIC_ACQ_REL);
+	uc->sigmask |= BIT(signo) & REAL_TIME; /* until it is handed over: mm_real_mask */
 	if (inside && (t->mask & BIT(signo)))
 		__atomic_fetch_or(&t->forced, BIT(signo), __ATOMIC_ACQ_REL); /* let through by the mask of the call itself */
 	t->kick = 1;

@@ -18,6 +18,8 @@
 
 #define FAULTS (BIT(11) | BIT(7) | BIT(4) | BIT(8) | BIT(5))       /* SEGV BUS ILL FPE TRAP */
 #define OURS (FAULTS | BIT(31) | BIT(MM_KICK_SIGNAL))              /* and SYS, and the kick */
+#define SYNCHRONOUS (FAULTS | BIT(31))                             /* what an instruction raises */
+#define REAL_TIME (~0ul << 31)                                     /* 32 and up: queued, each with a value of its own */
 #define IGNORED_BY_DEFAULT (BIT(17) | BIT(18) | BIT(23) | BIT(28)) /* CHLD CONT URG WINCH */
 #define STOPS (BIT(19) | BIT(20) | BIT(21) | BIT(22))              /* STOP TSTP TTIN TTOU */
 #define SYS_USER_DISPATCH_ 2

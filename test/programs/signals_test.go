@@ -3,10 +3,12 @@ package programs
 import (
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/monmod/monmod/test/internal/proc"
 	"github.com/monmod/monmod/test/internal/target"
@@ -49,6 +51,49 @@ func TestSignalWhileWaitIsCompared(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestFloodOfSignals sends more real-time signals than the monitor's stack has room for frames: while the program is stopped, so
+// that they arrive at once, and while it runs. Natively none is lost, and each has a value.
+func TestFloodOfSignals(t *testing.T) {
+	const many, first = 1000, 34
+	inWays(t, []target.How{target.Native, twoFull, twoRW}, func(s stage) {
+		for _, stop := range []bool{true, false} {
+			p := s.start(s.spec(s.behave, "flood", strconv.Itoa(many)))
+			pid := s.firstLinePid(p)
+			if stop {
+				if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+					s.t.Fatal(err)
+				}
+			}
+			sum := 0
+			for i := range many {
+				number := first + i%4
+				if err := queue(pid, number, i); err != nil {
+					s.t.Fatal(err)
+				}
+				sum += number*10000 + i
+			}
+			if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
+				s.t.Fatal(err)
+			}
+			s.want(p.Wait(), 0, fmt.Sprintf("%d\n%d %d\n", pid, many, sum))
+		}
+	})
+}
+
+// queue is sigqueue(3).
+func queue(pid, number, value int) error {
+	info := struct {
+		signo, errno, code, pad int32
+		pid, uid                int32
+		value                   uint64
+		rest                    [96]byte
+	}{signo: int32(number), code: -1, pid: int32(os.Getpid()), uid: int32(os.Getuid()), value: uint64(value)} // SI_QUEUE
+	if _, _, e := syscall.RawSyscall(syscall.SYS_RT_SIGQUEUEINFO, uintptr(pid), uintptr(number), uintptr(unsafe.Pointer(&info))); e != 0 {
+		return fmt.Errorf("queue signal %d for process %d: %w", number, pid, e)
+	}
+	return nil
 }
 
 // twin finds the other variant of a pair: the process of the same program.

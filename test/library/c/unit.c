@@ -6,12 +6,10 @@
 #include "siphash.h"
 #include "unit.h"
 
-extern const struct unit text_units[], table_units[], stream_units[], describe_units[], memory_units[], boot_units[], name_units[];
+extern const struct unit text_units[], table_units[], stream_units[], describe_units[], memory_units[], file_units[], boot_units[],
+    name_units[];
 static const struct unit *const all[] = {text_units,   table_units, stream_units, describe_units,
-					 memory_units, boot_units,  name_units};
-extern const struct unit text_units[], table_units[], stream_units[], describe_units[], memory_units[], file_units[], boot_units[];
-static const struct unit *const all[] = {text_units,   table_units, stream_units, describe_units,
-					 memory_units, file_units,  boot_units};
+					 memory_units, file_units,  boot_units,   name_units};
 
 /* Lines of "key key cut data": the data is fed in two pieces. */
 static int digest(void)

@@ -206,6 +206,30 @@ static int run_late(char *how)
 	return 0;
 }
 
+/* Counts the real-time signals that it gets from others, until it has as many as it was told, and their values' sum. */
+static volatile long sum;
+
+static void on_value(int number, siginfo_t *i, void *context)
+{
+	(void)context;
+	came++;
+	sum += number * 10000 + i->si_value.sival_int;
+}
+
+static int run_flood(char *many)
+{
+	struct sigaction a = { .sa_sigaction = on_value, .sa_flags = SA_SIGINFO };
+
+	for (int i = 0; i < 4; i++)
+		sigaction(SIGRTMIN + i, &a, NULL);
+	printf("%d\n", (int)getpid());
+	fflush(stdout);
+	while (came < atoi(many))
+		usleep(1000);
+	printf("%d %ld\n", came, sum);
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(char *);
@@ -213,7 +237,7 @@ static const struct {
 	{ "fork", run_fork },	  { "vfork", run_vfork }, { "exec", run_exec },		    { "thread", run_thread },
 	{ "fault", run_fault },	  { "abort", run_abort }, { "peek", run_peek },		    { "count", run_count },
 	{ "kill", run_kill },	  { "exit", run_exit },	  { "descriptor", run_descriptor }, { "streams", run_streams },
-	{ "early", run_early },	  { "late", run_late },
+	{ "early", run_early },	  { "late", run_late },	  { "flood", run_flood },
 };
 
 int main(int argc, char **argv)
