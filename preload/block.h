@@ -95,6 +95,11 @@ struct mm_altstack {
 	u64 size;
 };
 
+struct mm_poll { /* struct pollfd */
+	s32 fd;
+	u16 events, revents;
+};
+
 #define MM_OUTS 40u
 
 /* How many bytes of an output buffer a call has written. */
@@ -146,6 +151,7 @@ struct mm_call {
 	u32 drawn;     /* characters at the end of the last path that were drawn; 0: it makes nothing of a drawn name */
 	u32 drawn_arg; /* the argument that holds it */
 	u64 extra;     /* for the call's own functions */
+	u32 polls;     /* poll: entries of a copy (`extra`) that was given to the kernel */
 	u8 digest[16]; /* of data that every variant reads for itself */
 	struct mm_outbuf outs[MM_OUTS];
 	struct {

@@ -211,27 +211,31 @@ static void describe_vector(struct mm_thread *t, int i, int input)
 	}
 }
 
+/* The monitor's descriptors are none of the program's: the kernel is given a number in their place that nobody has open. */
 static void describe_polls(struct mm_thread *t, int i)
 {
 	struct mm_call *c = &t->call;
 	u64 n = (u32)count(c, c->row->args[i].ref);
-	struct {
-		s32 fd;
-		u16 events, revents;
-	} * p;
+	struct mm_poll *p;
 
 	if (!n)
 		return;
-	mm_out_add(t, MM_OUT_FIXED, i, c->a[i], n * 8);
-	p = n > MM_FD_CAP ? NULL : mm_stage(t, n * 8);
-	if (!p || mm_in(t, p, c->a[i], n * 8) != n * 8) {
+	mm_out_add(t, MM_OUT_FIXED, i, c->a[i], n * sizeof(*p));
+	p = n > MM_FD_CAP ? NULL : mm_stage(t, n * sizeof(*p));
+	if (!p || mm_in(t, p, c->a[i], n * sizeof(*p)) != n * sizeof(*p)) {
 		mm_item(c, i, MM_ITEM_FAULT, "\0\0\0\0\0\0\0", 8, n);
 		return; /* too many, or not readable: the kernel says which */
 	}
 	for (u64 k = 0; k < n; k++)
 		p[k].revents = 0;
 	if (!c->exempt)
-		mm_item_digest(t, i, p, n * 8);
+		mm_item_digest(t, i, p, n * sizeof(*p));
+	for (u64 k = 0; k < n; k++)
+		if (p[k].fd >= 0 && mm_fd_is_own(t->proc, (u32)p[k].fd)) {
+			p[k].fd = 0x7fffffff;
+			c->x[i] = c->extra = (u64)p;
+			c->polls = n;
+		}
 }
 
 static void describe_arg(struct mm_thread *t, int i)
@@ -462,7 +466,7 @@ void mm_describe(struct mm_thread *t)
 	c->who = MM_BY_ALL;
 	c->exempt = c->made = c->made_kind = c->refuse = 0;
 	c->nout = c->paths = c->drawn = 0;
-	c->extra = 0;
+	c->extra = c->polls = 0;
 	c->out.rec.form = 0;
 	c->dev = c->ino = 0;
 	c->rules = 0;

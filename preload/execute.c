@@ -30,6 +30,18 @@ s64 mm_app_call(struct mm_thread *t)
 	return ret;
 }
 
+/* What the kernel found about a copy, into the program's array. */
+static s64 hand_over_polls(struct mm_thread *t, s64 ret)
+{
+	const struct mm_poll *p = (const struct mm_poll *)t->call.extra;
+	u64 at = t->call.a[0] + __builtin_offsetof(struct mm_poll, revents);
+
+	for (u32 i = 0; ret >= 0 && i < t->call.polls; i++)
+		if (mm_out(t, at + i * sizeof(*p), &p[i].revents, sizeof(p[i].revents)) != sizeof(p[i].revents))
+			return -EFAULT;
+	return ret;
+}
+
 s64 mm_execute(struct mm_thread *t)
 {
 	struct mm_call *c = &t->call;
@@ -40,7 +52,7 @@ s64 mm_execute(struct mm_thread *t)
 		return mm_execute_special(t);
 	if (c->row->klass == MM_C_BYPATH)
 		mm_place_by_path(t);
-	return mm_app_call(t);
+	return c->polls ? hand_over_polls(t, mm_app_call(t)) : mm_app_call(t);
 }
 
 void mm_collect(struct mm_thread *t, s64 ret)
