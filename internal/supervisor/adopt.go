@@ -145,6 +145,9 @@ func (s *session) take(a arrival) error {
 	} else {
 		closeAll(a.pidfd)
 	}
+	if s.hasLog(v) {
+		v.stderr = stderrOf(v.pidfd)
+	}
 	s.attend(v)
 	return nil
 }

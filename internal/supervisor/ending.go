@@ -73,6 +73,9 @@ func (s *session) end(why cause) {
 	if why.reason != "" {
 		s.signalAll(unix.SIGSTOP)
 		s.ending.maps = s.capture()
+		s.lastWord(why.text + "; the report lies in " + s.group.Logs)
+	} else if why.code == ExitPeerLost {
+		s.lastWord(why.text)
 	}
 	s.arena.setEnding(why.code)
 	s.ending.since = time.Now()

@@ -25,6 +25,7 @@ type variant struct {
 	token  [abi.TokenBytes]byte
 	link   *link
 	tether int // this end of a socket on which nothing is ever sent
+	stderr int // where its engine keeps what it writes, -1: nowhere, or not known
 
 	pending []inbound    // what it said before its turn in the start protocol
 	hello   abi.Sections // the state it was started with
@@ -121,15 +122,15 @@ func (v *variant) release() {
 	if v.link != nil {
 		v.link.close()
 	}
-	for _, fd := range []int{v.pidfd, v.tether} {
+	for _, fd := range []int{v.pidfd, v.tether, v.stderr} {
 		if fd >= 0 {
-			_ = unix.Close(fd) // a pidfd and a silent socket hold no data
+			_ = unix.Close(fd) // nothing of this process waits to be written there
 		}
 	}
 	for i := range v.pending {
 		v.pending[i].drop()
 	}
-	v.pidfd, v.tether = -1, -1
+	v.pidfd, v.tether, v.stderr = -1, -1, -1
 }
 
 // nameAs gives the program its name as it was asked for, which a path found for it is not.
@@ -142,7 +143,7 @@ func (v *variant) nameAs(argv0 string) {
 }
 
 func newVariant(id, slot, place int) *variant {
-	return &variant{id: id, slot: slot, pidfd: -1, tether: -1, bases: chooseBases(place)}
+	return &variant{id: id, slot: slot, pidfd: -1, tether: -1, stderr: -1, bases: chooseBases(place)}
 }
 
 // event is what the helpers of a session report to its loop.

@@ -49,6 +49,10 @@ func TestFollowerKilled(t *testing.T) {
 		if code := e.wait(t, id); code != 70 {
 			t.Errorf("ended with %d, want 70\n%s", code, logs(t))
 		}
+		// who looks at the container's log alone learns of it too
+		if out := e.output(t, id); !strings.Contains(out, "monmod: ") || !strings.HasSuffix(out, "; the report lies in /var/log/monmod/"+id+"\n") {
+			t.Errorf("the container's log does not say why it ended: %q", out)
+		}
 		e.remove(t, id)
 	})
 }
