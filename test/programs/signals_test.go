@@ -34,10 +34,12 @@ func TestSignalWhileWaitIsCompared(t *testing.T) {
 			p := s.start(s.spec(s.behave, "late", how))
 			leader := s.firstLinePid(p)
 			follower := s.twin(p, leader)
+			sleeps := func(call string) bool { return call == strconv.Itoa(syscall.SYS_CLOCK_NANOSLEEP) }
+			s.untilCall(leader, sleeps)
 			if err := syscall.Kill(follower, syscall.SIGSTOP); err != nil {
 				s.t.Fatal(err)
 			}
-			time.Sleep(400 * time.Millisecond) // the program sleeps for half of this
+			s.untilCall(leader, func(call string) bool { return call != "running" && !sleeps(call) })
 			for _, step := range []struct {
 				pid int
 				sig syscall.Signal
@@ -94,6 +96,23 @@ func queue(pid, number, value int) error {
 		return fmt.Errorf("queue signal %d for process %d: %w", number, pid, e)
 	}
 	return nil
+}
+
+// untilCall waits until a process sleeps in a call, by its number, as was asked for.
+func (s stage) untilCall(pid int, ok func(call string) bool) {
+	s.t.Helper()
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/syscall", pid))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if call, _, _ := strings.Cut(strings.TrimSpace(string(b)), " "); ok(call) {
+			return
+		}
+		if time.Now().After(end) {
+			s.t.Fatalf("process %d is in call %s", pid, b)
+		}
+	}
 }
 
 // twin finds the other variant of a pair: the process of the same program.

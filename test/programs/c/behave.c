@@ -197,7 +197,7 @@ static int run_late(char *how)
 	sigaction(SIGUSR1, &a, NULL);
 	printf("%d\n", (int)getpid());
 	fflush(stdout);
-	usleep(200000);
+	usleep(300000);
 	if (came)
 		return 2;
 	if (wait_by(how) != -1 || errno != EINTR)
