@@ -185,10 +185,12 @@ struct mm_thread {
 	u32 alarmed;    /* the timer for signals without a rendezvous runs */
 	u32 token_seen; /* back end kmod: a signal frame below holds the token, to be scrubbed. scrub.inc knows where this is */
 	u32 unused;
-	u64 exit_page; /* what the last loads on the way out come from when the key is closed. redirect.S knows where this is */
-	u64 pending;   /* bit n-1: signal n arrived and was not handed to the program yet */
-	u64 forced;    /* of these, the ones that a call with a mask of its own let through */
-	u64 mask;      /* the program's signal mask */
+	u64 exit_page;  /* what the last loads on the way out come from when the key is closed. redirect.S knows where this is */
+	u64 alarmed_at; /* `alarmed` since the thread had used this much of the processor */
+	u64 pending;    /* bit n-1: signal n arrived and was not handed to the program yet */
+	u64 forced;     /* of these, the ones that a call with a mask of its own let through */
+	u64 held;       /* real-time signals that the kernel's mask holds back because one of the kind is pending */
+	u64 mask;       /* the program's signal mask */
 	struct mm_proc *proc;
 	u8 *frame;              /* struct ucontext by which the thread leaves: the kernel's, or one made by mm_frame(); or NULL */
 	u8 *frame_room;         /* back end kmod: where mm_frame() makes one */

@@ -140,8 +140,9 @@ void mm_kmod_call(struct mm_thread *t)
 	t->frame_room = (u8 *)&room;
 	t->call.row = NULL;
 	mm_monitor(t);
-	if (t->regs.flags & TF_NT_AC)
-		mm_frame(t);
+	if (t->regs.flags & TF_NT_AC || t->held & ~t->pending)
+		mm_frame(t); /* … the kernel's mask is to let them through again */
+	t->held &= t->pending;
 	if (t->frame) {
 		struct context *uc = (struct context *)t->frame;
 
