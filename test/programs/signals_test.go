@@ -31,15 +31,26 @@ func TestSignalBeforeWait(t *testing.T) {
 func TestSignalWhileWaitIsCompared(t *testing.T) {
 	inWays(t, []target.How{twoFull, twoRW}, func(s stage) {
 		for _, how := range waits {
-			p := s.start(s.spec(s.behave, "late", how))
+			stdin, feed, err := os.Pipe()
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			defer stdin.Close()
+			defer feed.Close()
+			spec := s.spec(s.behave, "late", how)
+			spec.Stdin = stdin
+			p := s.start(spec)
 			leader := s.firstLinePid(p)
 			follower := s.twin(p, leader)
-			sleeps := func(call string) bool { return call == strconv.Itoa(syscall.SYS_CLOCK_NANOSLEEP) }
-			s.untilCall(leader, sleeps)
+			reads := func(call string) bool { return call == strconv.Itoa(syscall.SYS_READ) }
+			s.untilCall(leader, reads)
 			if err := syscall.Kill(follower, syscall.SIGSTOP); err != nil {
 				s.t.Fatal(err)
 			}
-			s.untilCall(leader, func(call string) bool { return call != "running" && !sleeps(call) })
+			if _, err := feed.Write([]byte{1}); err != nil {
+				s.t.Fatal(err)
+			}
+			s.untilCall(leader, func(call string) bool { return call != "running" && !reads(call) })
 			for _, step := range []struct {
 				pid int
 				sig syscall.Signal
