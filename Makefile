@@ -20,7 +20,7 @@ export GOFLAGS ?= -buildvcs=false
 RACED  := ./hooks/... ./runtime/... $(patsubst %,./%/...,$(filter-out %/dockerd %/ociimage,$(wildcard internal/*)))
 SERIAL := ./docs ./packaging ./cmd/... ./examples/... ./test/... ./internal/dockerd ./internal/ociimage
 
-.PHONY: all build generate clean deps test test-guest demo bench soak install lint
+.PHONY: all build generate clean deps test test-guest demo bench bench-guest soak install lint
 all: build
 build: $(BUILD)/libmonmod.so go-build
 
@@ -62,6 +62,10 @@ demo: deps
 
 bench: build
 	go run ./test/bench -against runc -out docs/benchmarks.md
+
+# What single calls cost by the kernel module, counted in instructions by emulated machines.
+bench-guest: build
+	go run ./test/bench/kmod -out docs/benchmarks-kmod.md
 
 # Hours: every program 50 times in every way, quiet and under load, then every fuzz target for FUZZTIME.
 soak: build

@@ -27,6 +27,7 @@ func markdown(rows []row, o options, machine string) []byte {
 
 Rates of monitored programs as a part of the same program's rate without monitoring, both measured in turns in the same run: 1 would be no cost.
 Quote the ratios; the rates are those of one machine on one day. Written by `+"`make bench`"+`; do not edit.
+What the kernel module costs is in [benchmarks-kmod.md](benchmarks-kmod.md).
 
 - Machine: %s
 - Servers: one process, `+"`wrk -c10 -t1 -d%ds`"+` on the 4 KB page over loopback; CPUs of the server: %s, of the client: %s.

@@ -27,6 +27,7 @@ type Options struct {
 	MemoryMB int               // 0: 1024
 	Append   string            // more for the kernel's command line
 	QEMU     []string          // more arguments for QEMU
+	Counting bool              // the guest's clock counts instructions, one a nanosecond: costs repeat. CPUs must be 1
 	Timeout  time.Duration     // for boot and script; 0: 5 minutes, an emulated machine on a busy one is slow
 }
 
@@ -142,8 +143,12 @@ func (b *boot) argv(o Options, net card) []string {
 	}
 	line := "console=ttyS0 loglevel=5 panic=-1 oops=panic tsc=reliable no_timer_check nowatchdog " +
 		"rcupdate.rcu_cpu_stall_suppress=1 random.trust_cpu=on net.ifnames=0 " + o.Append
+	threads := "multi"
+	if o.Counting {
+		threads = "single"
+	}
 	argv := []string{
-		"/usr/bin/qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", strconv.Itoa(cpus), "-m", strconv.Itoa(memory),
+		"/usr/bin/qemu-system-x86_64", "-accel", "tcg,thread=" + threads, "-cpu", "max", "-smp", strconv.Itoa(cpus), "-m", strconv.Itoa(memory),
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "file:console",
 		"-kernel", b.kernel.Vmlinux(), "-initrd", b.initramfs, "-append", line,
 		"-drive", "file=" + b.root + ",if=none,id=root,format=raw,readonly=on", "-device", "virtio-blk-pci,drive=root",
@@ -151,6 +156,9 @@ func (b *boot) argv(o Options, net card) []string {
 		"-device", "virtio-serial-pci",
 		"-chardev", "file,path=output,id=output", "-device", "virtserialport,chardev=output,name=output",
 		"-chardev", "file,path=archive,id=archive", "-device", "virtserialport,chardev=archive,name=archive",
+	}
+	if o.Counting {
+		argv = append(argv, "-icount", "shift=0,sleep=off")
 	}
 	return append(append(argv, net.qemu...), o.QEMU...)
 }
