@@ -80,7 +80,8 @@ func tuneTCP(conn net.Conn, o Options) {
 	}
 	ms := int((o.PeerTimeout + o.Heartbeat) / time.Millisecond)
 	err2 := raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, ms) })
-	if err := errors.Join(err, err2); err != nil {
+	// A caller that was turned away meanwhile is closed; a log line for each would be a stranger's to write.
+	if err := errors.Join(err, err2); err != nil && !errors.Is(err, net.ErrClosed) {
 		o.Logger.Warnf("setting TCP_USER_TIMEOUT: %v: a lost peer is still noticed by its silence", err)
 	}
 }

@@ -93,7 +93,7 @@ func TestSlowCallersDoNotStarveThePeer(t *testing.T) {
 				t.Fatalf("%v, %v", out[0].err, out[1].err)
 			}
 			if n := strings.Count(a.log.String(), "\n"); n > logBurst+10 {
-				t.Errorf("the log has %d lines", n)
+				t.Errorf("the log has %d lines:\n%s", n, a.log.String())
 			}
 		})
 	}
