@@ -24,10 +24,44 @@
 
 enum { PAGE = 4096, ROUNDS = 20, CALLS = 100, OTHERS = 4 };
 
-extern char gates[], gates_end[], pass[], come_back[], entry[], announce[];
+extern char gates[], gates_end[], pass[], come_back[], entry[], entry_key[], announce[];
 
 long gate(long number, const greg_t *arguments) __asm__("pass");
+uint64_t exit_page[8] __asm__("exit_page");
 volatile unsigned long interposed __asm__("interposed"); /* calls that came to the monitor's side */
+
+/* What the entries of the module's mechanisms keep, the call at the gate, and what both leave by. */
+#define KEEP \
+	"	mov %rbx, 8(%rsp)\n" \
+	"	mov %rdx, 24(%rsp)\n" \
+	"	mov %rsi, 32(%rsp)\n" \
+	"	mov %rdi, 40(%rsp)\n" \
+	"	mov %rbp, 48(%rsp)\n" \
+	"	mov %r8, 64(%rsp)\n" \
+	"	mov %r9, 72(%rsp)\n" \
+	"	mov %r10, 80(%rsp)\n" \
+	"	mov %r12, 96(%rsp)\n" \
+	"	mov %r13, 104(%rsp)\n" \
+	"	mov %r14, 112(%rsp)\n" \
+	"	mov 128(%rsp), %rcx\n" \
+	"	mov 136(%rsp), %r11\n" \
+	"	mov %rcx, 16(%rsp)\n" \
+	"	mov %r11, 88(%rsp)\n" \
+	"	incq interposed(%rip)\n" \
+	"	mov (%rsp), %rax\n" \
+	"	call plain_gate\n" \
+	"	mov %rax, (%rsp)\n"
+#define RESTORE \
+	"	mov 8(%rsp), %rbx\n" \
+	"	mov 32(%rsp), %rsi\n" \
+	"	mov 40(%rsp), %rdi\n" \
+	"	mov 48(%rsp), %rbp\n" \
+	"	mov 64(%rsp), %r8\n" \
+	"	mov 72(%rsp), %r9\n" \
+	"	mov 80(%rsp), %r10\n" \
+	"	mov 96(%rsp), %r12\n" \
+	"	mov 104(%rsp), %r13\n" \
+	"	mov 112(%rsp), %r14\n"
 
 __asm__(".section .gates,\"ax\",@progbits\n"
 	".p2align 12\n"
@@ -53,43 +87,41 @@ __asm__(".section .gates,\"ax\",@progbits\n"
 	"	.text\n"
 	"announce:\n" /* no signal comes while the module's mechanisms run */
 	"	ud2\n"
-	"entry:\n"
-	"	mov %rbx, 8(%rsp)\n"
-	"	mov %rdx, 24(%rsp)\n"
-	"	mov %rsi, 32(%rsp)\n"
-	"	mov %rdi, 40(%rsp)\n"
-	"	mov %rbp, 48(%rsp)\n"
-	"	mov %r8, 64(%rsp)\n"
-	"	mov %r9, 72(%rsp)\n"
-	"	mov %r10, 80(%rsp)\n"
-	"	mov %r12, 96(%rsp)\n"
-	"	mov %r13, 104(%rsp)\n"
-	"	mov %r14, 112(%rsp)\n"
-	"	mov 128(%rsp), %rcx\n"
-	"	mov 136(%rsp), %r11\n"
-	"	mov %rcx, 16(%rsp)\n"
-	"	mov %r11, 88(%rsp)\n"
-	"	incq interposed(%rip)\n"
-	"	mov (%rsp), %rax\n"
-	"	call plain_gate\n"
-	"	mov %rax, (%rsp)\n"
-	"	mov 8(%rsp), %rbx\n"
+	"entry:\n" KEEP RESTORE
 	"	mov 24(%rsp), %rdx\n"
-	"	mov 32(%rsp), %rsi\n"
-	"	mov 40(%rsp), %rdi\n"
-	"	mov 48(%rsp), %rbp\n"
-	"	mov 64(%rsp), %r8\n"
-	"	mov 72(%rsp), %r9\n"
-	"	mov 80(%rsp), %r10\n"
-	"	mov 96(%rsp), %r12\n"
-	"	mov 104(%rsp), %r13\n"
-	"	mov 112(%rsp), %r14\n"
 	"	mov 136(%rsp), %r11\n"
 	"	push %r11\n"
 	"	popfq\n"
 	"	mov 128(%rsp), %rcx\n"
 	"	mov 120(%rsp), %r15\n"
 	"	mov 56(%rsp), %rsp\n"
+	"	jmp *%rcx\n"
+	"entry_key:\n" KEEP RESTORE
+	"	lea exit_page(%rip), %r11\n"
+	"	mov 136(%rsp), %rax\n"
+	"	mov 128(%rsp), %rcx\n"
+	"	mov %rax, (%r11)\n"
+	"	mov %rcx, 8(%r11)\n"
+	"	mov 24(%rsp), %rax\n"
+	"	mov (%rsp), %rcx\n"
+	"	mov %rax, 16(%r11)\n"
+	"	mov %rcx, 24(%r11)\n"
+	"	mov 56(%rsp), %rax\n"
+	"	mov %rax, 32(%r11)\n"
+	"	mov 120(%rsp), %r15\n"
+	"	mov %r11, %rsp\n"
+	"	xor %ecx, %ecx\n"
+	"	xor %edx, %edx\n"
+	"	mov $0x55555554, %eax\n" /* MM_KMOD_PKRU_CLOSED */
+	"	wrpkru\n"
+	"	test $4, %al\n"
+	"	jnz 1f\n"
+	"	ud2\n"
+	"1:	popfq\n"
+	"	pop %rcx\n"
+	"	pop %rdx\n"
+	"	pop %rax\n"
+	"	mov (%rsp), %rsp\n"
 	"	jmp *%rcx\n");
 
 static void need(int ok, const char *what)
@@ -142,7 +174,7 @@ static void arm_kmod(uint32_t guard)
 		.version = MM_KMOD_VERSION,
 		.gates = (uint64_t)gates,
 		.gates_bytes = gates_end - gates,
-		.entry = (uint64_t)entry,
+		.entry = (uint64_t)(guard == MM_KMOD_GUARD_KEY ? entry_key : entry),
 		.announce = (uint64_t)announce,
 		.block = (uint64_t)memory + PAGE,
 	};
@@ -248,7 +280,7 @@ int main(int argc, char **argv)
 		if (!strcmp(argv[2], calls[i].name))
 			c = &calls[i];
 	if (!c) {
-		fprintf(stderr, "usage: interpose native|sud|kmod-none|kmod-token|beside CALL FILE\n");
+		fprintf(stderr, "usage: interpose native|sud|kmod-none|kmod-token|kmod-key|beside CALL FILE\n");
 		return 64;
 	}
 	int others = start_others(!strcmp(argv[1], "beside")); /* before the file is opened, which they would share */
@@ -261,6 +293,8 @@ int main(int argc, char **argv)
 		arm_kmod(MM_KMOD_GUARD_NONE);
 	else if (!strcmp(argv[1], "kmod-token"))
 		arm_kmod(MM_KMOD_GUARD_TOKEN);
+	else if (!strcmp(argv[1], "kmod-key"))
+		arm_kmod(MM_KMOD_GUARD_KEY);
 	else
 		armed = 0;
 
