@@ -136,6 +136,23 @@ struct monmod_space *monmod_space_of(struct monmod_session *session, struct mm_s
 }
 
 /*
+ * Takes out the entries of the page table that came with a mapping from the parent, whose pages live no longer than the parent
+ * does: MADV_KEEPONFORK has taken the flag away that keeps them from being copied, and nothing lets us refuse that. Kernels copy
+ * before they call open(), or afterwards.
+ */
+static void forget(struct vm_area_struct *vma)
+{
+	if (vma->vm_flags & VM_WIPEONFORK)
+		return;
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
+	vm_flags_set(vma, VM_WIPEONFORK);
+#else
+	vma->vm_flags |= VM_WIPEONFORK;
+#endif
+	zap_vma_ptes(vma, vma->vm_start, vma->vm_end - vma->vm_start);
+}
+
+/*
  * Called for each mapping that a fork has made; vm_private_data is still the parent's. The first one makes the copy, and one fork of
  * an mm runs at a time (its mmap_lock is held). A process that cannot have a copy is killed when it is to be armed.
  */
@@ -152,6 +169,7 @@ static void on_open(struct vm_area_struct *vma)
 		fresh = true;
 	}
 	vma->vm_private_data = space; /* with the reference that we hold */
+	forget(vma);
 	if (!space)
 		return;
 	spin_lock(&space->session->spaces_lock);
