@@ -179,13 +179,27 @@ static void on_open(struct vm_area_struct *vma)
 	spin_unlock(&space->session->spaces_lock);
 }
 
+/* The index of the page at an address of the process that maps the space, or MONMOD_PAGES_MAX. */
+static unsigned long index_of(struct monmod_space *space, unsigned long at)
+{
+	unsigned long found = MONMOD_PAGES_MAX;
+
+	spin_lock(&space->session->spaces_lock);
+	for (unsigned int i = 0; i < space->nranges; i++)
+		if ((at - space->ranges[i].at) >> PAGE_SHIFT < space->ranges[i].pages)
+			found = space->ranges[i].first + ((at - space->ranges[i].at) >> PAGE_SHIFT);
+	spin_unlock(&space->session->spaces_lock);
+	return found;
+}
+
+/* mremap() makes a second mapping before it asks no_move(), and unmaps that one: nothing is lost then. */
 static void on_close(struct vm_area_struct *vma)
 {
 	struct monmod_space *space = vma->vm_private_data;
 
 	if (!space)
 		return;
-	if (current->mm == vma->vm_mm && !(current->flags & PF_EXITING))
+	if (current->mm == vma->vm_mm && !(current->flags & PF_EXITING) && index_of(space, vma->vm_start) < MONMOD_PAGES_MAX)
 		monmod_violation(space->session, current, MM_KMOD_UNMAPPED, task_pt_regs(current), task_pt_regs(current)->orig_ax);
 	spin_lock(&space->session->spaces_lock);
 	if (!--space->mappings)
@@ -272,19 +286,6 @@ void monmod_space_seal(struct monmod_space *space)
 	spin_lock(&space->session->spaces_lock);
 	space->sealed = true;
 	spin_unlock(&space->session->spaces_lock);
-}
-
-/* The index of the page at an address of the process that maps the space, or MONMOD_PAGES_MAX. */
-static unsigned long index_of(struct monmod_space *space, unsigned long at)
-{
-	unsigned long found = MONMOD_PAGES_MAX;
-
-	spin_lock(&space->session->spaces_lock);
-	for (unsigned int i = 0; i < space->nranges; i++)
-		if ((at - space->ranges[i].at) >> PAGE_SHIFT < space->ranges[i].pages)
-			found = space->ranges[i].first + ((at - space->ranges[i].at) >> PAGE_SHIFT);
-	spin_unlock(&space->session->spaces_lock);
-	return found;
 }
 
 /* Makes the page of a block, so that monmod_block() finds it where nothing may sleep. */
