@@ -202,8 +202,10 @@ static void on_close(struct vm_area_struct *vma)
 	if (current->mm == vma->vm_mm && !(current->flags & PF_EXITING) && index_of(space, vma->vm_start) < MONMOD_PAGES_MAX)
 		monmod_violation(space->session, current, MM_KMOD_UNMAPPED, task_pt_regs(current), task_pt_regs(current)->orig_ax);
 	spin_lock(&space->session->spaces_lock);
-	if (!--space->mappings)
+	if (!--space->mappings) {
 		list_del_init(&space->node);
+		space->mm = NULL; /* the next mm may have its address */
+	}
 	spin_unlock(&space->session->spaces_lock);
 	monmod_space_put(space);
 }

@@ -189,10 +189,10 @@ static long arming_ioctl(struct file *file, unsigned int verb, unsigned long arg
 {
 	struct monmod_space *space = file->private_data;
 
-	if (space->mm && space->mm != current->mm)
-		return -EPERM; /* it was passed on to, or inherited by, another process */
 	switch (verb) {
 	case MM_KMOD_IOC_ARM:
+		if (READ_ONCE(space->nranges) && space->mm != current->mm)
+			return -EPERM; /* it was passed on to, or inherited by, another process */
 		return do_arm(space, (void __user *)arg);
 	case MM_KMOD_IOC_NEXT:
 		return do_next(space, (void __user *)arg);

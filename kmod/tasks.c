@@ -158,8 +158,9 @@ int monmod_next(struct monmod_space *space, u64 at)
 	struct monmod_task *t = monmod_find(current);
 	int err;
 
-	if (!t || t->space != space)
+	if (!t || t->space->session != space->session)
 		return -ESRCH;
+	space = t->space; /* a forked process has its parent's descriptor, and a space without one */
 	if (at == t->block_at)
 		return -EINVAL;
 	err = monmod_block_make(space, at);
