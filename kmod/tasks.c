@@ -52,18 +52,29 @@ static void free_state(struct work_struct *work)
 	module_put(THIS_MODULE); /* destroy_workqueue() waits for us */
 }
 
-static bool within_limit(void)
+/* Counts one more armed task, if the limit allows it. */
+static bool count_one(void)
 {
 	unsigned int limit = READ_ONCE(monmod_limit);
+	int n = atomic_read(&monmod_armed);
 
-	return !limit || atomic_read(&monmod_armed) < limit;
+	do {
+		if (limit && n >= limit)
+			return false;
+	} while (!atomic_try_cmpxchg(&monmod_armed, &n, n + 1));
+	return true;
 }
 
 /* Takes over the caller's reference to the space, also when it fails. */
 static struct monmod_task *new_state(struct task_struct *task, struct monmod_space *space, gfp_t how)
 {
-	struct monmod_task *t = within_limit() ? kzalloc(sizeof(*t), how) : NULL;
+	struct monmod_task *t = NULL;
 
+	if (count_one()) {
+		t = kzalloc(sizeof(*t), how);
+		if (!t)
+			atomic_dec(&monmod_armed);
+	}
 	if (!t) {
 		monmod_space_put(space);
 		return NULL;
@@ -87,7 +98,6 @@ static bool enter(struct monmod_task *t)
 	hash_add_rcu(table, &t->node, (unsigned long)t->task);
 	list_add(&t->peers, &s->tasks);
 	spin_unlock(&tasks_lock);
-	atomic_inc(&monmod_armed);
 	return open;
 }
 
