@@ -124,7 +124,8 @@ void monmod_mark(struct task_struct *task, struct monmod_task *t)
 	set_task_syscall_work(task, SYSCALL_USER_DISPATCH);
 }
 
-int monmod_arm(struct monmod_space *space, const struct mm_kmod_arm *arm)
+/* With the mutex held under which others ask whether they may trace us: who attaches has done so before, or finds us armed. */
+static int arm_current(struct monmod_space *space, const struct mm_kmod_arm *arm)
 {
 	struct monmod_task *t;
 	int err;
@@ -161,6 +162,18 @@ int monmod_arm(struct monmod_space *space, const struct mm_kmod_arm *arm)
 	}
 	monmod_shut_out(space);
 	return 0;
+}
+
+int monmod_arm(struct monmod_space *space, const struct mm_kmod_arm *arm)
+{
+	struct mutex *guard = &current->signal->cred_guard_mutex;
+	int err;
+
+	if (mutex_lock_interruptible(guard))
+		return -ERESTARTNOINTR;
+	err = arm_current(space, arm);
+	mutex_unlock(guard);
+	return err;
 }
 
 int monmod_next(struct monmod_space *space, u64 at)
