@@ -20,6 +20,7 @@
 #include <linux/tracepoint.h>
 #include <linux/version.h>
 #include <linux/user_namespace.h>
+#include <asm/trap_pf.h>
 #include "monmod.h"
 
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
@@ -63,7 +64,7 @@ static notrace bool deny_vsyscall(unsigned long error, struct pt_regs *regs, uns
 
 static void notrace on_vsyscall(unsigned long ip, unsigned long parent, struct ftrace_ops *ops, struct ftrace_regs *fregs)
 {
-	if (monmod_find(current))
+	if (argument(fregs, 0) & X86_PF_INSTR && monmod_find(current)) /* others are accesses to data: a fault */
 		go_to(fregs, deny_vsyscall);
 }
 
