@@ -11,11 +11,11 @@ static void answers(const char *what, int fd, unsigned long verb, void *argument
 	}
 }
 
-#define bad(error, change)                                                                                                       \
-	do {                                                                                                                     \
-		struct mm_kmod_arm a = arm_of(block(0));                                                                         \
-		change;                                                                                                          \
-		answers(#change, arming, MM_KMOD_IOC_ARM, &a, error);                                                            \
+#define bad(error, change)                                            \
+	do {                                                          \
+		struct mm_kmod_arm a = arm_of(block(0));              \
+		change;                                               \
+		answers(#change, arming, MM_KMOD_IOC_ARM, &a, error); \
 	} while (0)
 
 static void is_mapped(int error, size_t bytes, int flags, int protection, off_t at)
@@ -141,7 +141,8 @@ static uint64_t value(void)
 
 static void one(const int *fds)
 {
-	static const unsigned long verbs[] = {MM_KMOD_IOC_INFO, MM_KMOD_IOC_LIBRARY, MM_KMOD_IOC_ARMING, MM_KMOD_IOC_ARM, MM_KMOD_IOC_NEXT};
+	static const unsigned long verbs[] = {MM_KMOD_IOC_INFO, MM_KMOD_IOC_LIBRARY, MM_KMOD_IOC_ARMING, MM_KMOD_IOC_ARM,
+					      MM_KMOD_IOC_NEXT};
 	struct mm_kmod_arm a = arm_of(block((unsigned int)any(BLOCKS)));
 	uint64_t *words = (uint64_t *)&a, addresses[3] = {(uint64_t)words, value(), 0};
 	int fd = fds[any(3)];

@@ -153,13 +153,14 @@ static const struct {
 	const char *name;
 	int (*run)(void);
 } all[] = {
-	{"gate", gate},	  {"middle", middle}, {"handler", handler}, {"int80", int80}, {"vsyscall", vsyscall},
-	{"whole", whole}, {"over", over},     {"refused", refused}, {"keep", keep},   {"dont", dont},
+    {"gate", gate},   {"middle", middle}, {"handler", handler}, {"int80", int80}, {"vsyscall", vsyscall},
+    {"whole", whole}, {"over", over},     {"refused", refused}, {"keep", keep},   {"dont", dont},
 };
 
 int main(int argc, char **argv)
 {
-	static const char *const offences[] = {"none", "gate", "compat", "exec", "unmapped", "signal", "child", "vsyscall", "closed", "reset"};
+	static const char *const offences[] = {"none",   "gate",  "compat",   "exec",   "unmapped",
+					       "signal", "child", "vsyscall", "closed", "reset"};
 	int (*what)(void) = NULL;
 	struct mm_kmod_violation v;
 	int end;

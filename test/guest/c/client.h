@@ -31,7 +31,7 @@
 #define MEMORY (SLOT * BLOCKS)
 
 extern char client_gates[], client_gates_end[], client_entry[], client_gate[], client_handler[], client_announce[],
-	client_restorer[];
+    client_restorer[];
 long client_call(long nr, long a, long b, long c);
 
 /*
@@ -95,17 +95,20 @@ static inline long raw(long nr, long a, long b, long c, long d, long e, long f)
 	register long r10 __asm__("r10") = d, r8 __asm__("r8") = e, r9 __asm__("r9") = f;
 	long r;
 
-	__asm__ volatile("syscall" : "=a"(r) : "0"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9) : "rcx", "r11", "memory");
+	__asm__ volatile("syscall"
+			 : "=a"(r)
+			 : "0"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+			 : "rcx", "r11", "memory");
 	return r;
 }
 
-#define check(condition)                                                                                                         \
-	do {                                                                                                                     \
-		if (!(condition)) {                                                                                              \
-			printf("line %d: not %s (errno %d) ", __LINE__, #condition, errno);                                     \
-			fflush(stdout);                                                                                          \
-			_exit(1);                                                                                                \
-		}                                                                                                                \
+#define check(condition)                                                                    \
+	do {                                                                                \
+		if (!(condition)) {                                                         \
+			printf("line %d: not %s (errno %d) ", __LINE__, #condition, errno); \
+			fflush(stdout);                                                     \
+			_exit(1);                                                           \
+		}                                                                           \
 	} while (0)
 
 static inline uint64_t block(unsigned int i)
@@ -234,7 +237,8 @@ static inline long thread(void (*function)(void), char *stack_end)
 	void **top = (void **)((uint64_t)stack_end & ~15ul) - 2;
 
 	*top = (void *)function;
-	return raw(SYS_clone, CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM, (long)top, 0, 0, 0, 0);
+	return raw(SYS_clone, CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM, (long)top, 0, 0, 0,
+		   0);
 }
 
 #endif

@@ -8,35 +8,36 @@ extern char probe_end[];
 void probe(void);
 
 /* getppid with every register, the flags and the red zone filled. Order: rbx rdx rsi rdi rbp r8 r9 r10 r12 r13 r14 r15 rsp rax rcx r11 */
-__asm__(".text\n"
-	"probe:\n"
-	"	push %rbx\n	push %rbp\n	push %r12\n	push %r13\n	push %r14\n	push %r15\n"
-	".irp i,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n"
-	"	movdqu vectors_before+16*\\i(%rip), %xmm\\i\n"
-	"	mov red_before+8*\\i(%rip), %rax\n"
-	"	mov %rax, -128+8*\\i-8(%rsp)\n"
-	".endr\n"
-	"	mov before(%rip), %rbx\n	mov before+8(%rip), %rdx\n	mov before+16(%rip), %rsi\n	mov before+24(%rip), %rdi\n"
-	"	mov before+32(%rip), %rbp\n	mov before+40(%rip), %r8\n	mov before+48(%rip), %r9\n	mov before+56(%rip), %r10\n"
-	"	mov before+64(%rip), %r12\n	mov before+72(%rip), %r13\n	mov before+80(%rip), %r14\n	mov before+88(%rip), %r15\n"
-	"	mov %rsp, before+96(%rip)\n"
-	"	pushq flags_before(%rip)\n	popfq\n	lea -8(%rsp), %rsp\n"
-	"	mov $110, %eax\n"
-	"	syscall\n"
-	"probe_end:\n"
-	"	mov %rbx, after(%rip)\n	mov %rdx, after+8(%rip)\n	mov %rsi, after+16(%rip)\n	mov %rdi, after+24(%rip)\n"
-	"	mov %rbp, after+32(%rip)\n	mov %r8, after+40(%rip)\n	mov %r9, after+48(%rip)\n	mov %r10, after+56(%rip)\n"
-	"	mov %r12, after+64(%rip)\n	mov %r13, after+72(%rip)\n	mov %r14, after+80(%rip)\n	mov %r15, after+88(%rip)\n"
-	"	lea 8(%rsp), %rsp\n"
-	"	mov %rsp, after+96(%rip)\n	mov %rax, after+104(%rip)\n	mov %rcx, after+112(%rip)\n	mov %r11, after+120(%rip)\n"
-	".irp i,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n"
-	"	movdqu %xmm\\i, vectors_after+16*\\i(%rip)\n"
-	"	mov -128+8*\\i-8(%rsp), %rax\n"
-	"	mov %rax, red_after+8*\\i(%rip)\n"
-	".endr\n"
-	"	pushfq\n	popq flags_after(%rip)\n	cld\n"
-	"	pop %r15\n	pop %r14\n	pop %r13\n	pop %r12\n	pop %rbp\n	pop %rbx\n"
-	"	ret\n");
+__asm__(
+    ".text\n"
+    "probe:\n"
+    "	push %rbx\n	push %rbp\n	push %r12\n	push %r13\n	push %r14\n	push %r15\n"
+    ".irp i,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n"
+    "	movdqu vectors_before+16*\\i(%rip), %xmm\\i\n"
+    "	mov red_before+8*\\i(%rip), %rax\n"
+    "	mov %rax, -128+8*\\i-8(%rsp)\n"
+    ".endr\n"
+    "	mov before(%rip), %rbx\n	mov before+8(%rip), %rdx\n	mov before+16(%rip), %rsi\n	mov before+24(%rip), %rdi\n"
+    "	mov before+32(%rip), %rbp\n	mov before+40(%rip), %r8\n	mov before+48(%rip), %r9\n	mov before+56(%rip), %r10\n"
+    "	mov before+64(%rip), %r12\n	mov before+72(%rip), %r13\n	mov before+80(%rip), %r14\n	mov before+88(%rip), %r15\n"
+    "	mov %rsp, before+96(%rip)\n"
+    "	pushq flags_before(%rip)\n	popfq\n	lea -8(%rsp), %rsp\n"
+    "	mov $110, %eax\n"
+    "	syscall\n"
+    "probe_end:\n"
+    "	mov %rbx, after(%rip)\n	mov %rdx, after+8(%rip)\n	mov %rsi, after+16(%rip)\n	mov %rdi, after+24(%rip)\n"
+    "	mov %rbp, after+32(%rip)\n	mov %r8, after+40(%rip)\n	mov %r9, after+48(%rip)\n	mov %r10, after+56(%rip)\n"
+    "	mov %r12, after+64(%rip)\n	mov %r13, after+72(%rip)\n	mov %r14, after+80(%rip)\n	mov %r15, after+88(%rip)\n"
+    "	lea 8(%rsp), %rsp\n"
+    "	mov %rsp, after+96(%rip)\n	mov %rax, after+104(%rip)\n	mov %rcx, after+112(%rip)\n	mov %r11, after+120(%rip)\n"
+    ".irp i,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\n"
+    "	movdqu %xmm\\i, vectors_after+16*\\i(%rip)\n"
+    "	mov -128+8*\\i-8(%rsp), %rax\n"
+    "	mov %rax, red_after+8*\\i(%rip)\n"
+    ".endr\n"
+    "	pushfq\n	popq flags_after(%rip)\n	cld\n"
+    "	pop %r15\n	pop %r14\n	pop %r13\n	pop %r12\n	pop %rbp\n	pop %rbx\n"
+    "	ret\n");
 
 static int same_registers(void)
 {
@@ -51,7 +52,8 @@ static int same_registers(void)
 		probe();
 		for (unsigned int i = 0; i < 13; i++)
 			check(before[i] == after[i]);
-		check((pid_t)after[13] == getppid() && after[14] == (uint64_t)probe_end && after[15] == flags_before && flags_after == flags_before);
+		check((pid_t)after[13] == getppid() && after[14] == (uint64_t)probe_end && after[15] == flags_before &&
+		      flags_after == flags_before);
 		check(!memcmp(red_before, red_after, 128) && !memcmp(vectors_before, vectors_after, 256));
 	}
 	return 0;
@@ -67,8 +69,9 @@ static void registers(void)
 /* Numbers that there are not, and such as look like others'. */
 static int nosys(void)
 {
-	static const long numbers[] = {-1, -2, -512, -4096, 0x7fffffff, 0x80000000, 0xffffffff, 0x100000000 | SYS_getppid, 0x40000000 | SYS_getppid,
-				       0x40000000 | 520, 0x800000000000006e, 0x7fffffffffffffff, 500, 1000, 335, 1 << 20};
+	static const long gap = 399, x32 = 0x40000000, wide = 0x100000000;
+	const long numbers[] = {
+	    -1, -512, gap, 1 << 20, 0x7fffffff, 0x80000000, x32 | SYS_getppid, x32 | 520, wide | SYS_getppid, wide | gap};
 	for (unsigned int i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
 		long r = raw(numbers[i], 0, 0, 0, 0, 0, 0);
 
@@ -425,7 +428,8 @@ static void attached(void)
 	check(ptrace(PTRACE_ATTACH, pid, 0, 0) == -1 && errno == EPERM);
 	check(process_vm_writev(pid, &local, 1, &remote, 1, 0) == -1 && errno == EPERM);
 	check(!opens("mem", pid, O_RDWR));
-	check(opens("status", pid, O_RDONLY) && opens("cmdline", pid, O_RDONLY) && opens("stat", pid, O_RDONLY) && opens("maps", pid, O_RDONLY));
+	check(opens("status", pid, O_RDONLY) && opens("cmdline", pid, O_RDONLY) && opens("stat", pid, O_RDONLY) &&
+	      opens("maps", pid, O_RDONLY));
 	check(kill(pid, SIGKILL) == 0 && ends(pid) == 128 + SIGKILL);
 }
 
@@ -482,7 +486,8 @@ static void sud(void)
 	check(ends(pid) == 0);
 	pid = fork();
 	if (!pid) { /* by the range: what lies below a page of its own */
-		char *page = mmap((void *)0x10000000, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+		char *page = mmap((void *)0x10000000, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC,
+				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 
 		check(page != MAP_FAILED);
 		memcpy(page, code, sizeof(code));
@@ -502,9 +507,11 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } all[] = {
-	{"registers", registers}, {"numbers", numbers},	  {"forked", forked},	{"threads", threads},	  {"vforked", vforked}, {"strays", strays},
-	{"executed", executed},	  {"dropped", dropped},	  {"closed", closed},	{"namespace", namespace}, {"inside", inside},	{"switches", switches},
-	{"traced", traced},	  {"attached", attached}, {"signalled", signalled}, {"sud", sud},	  {"fresh", fresh},	{"late", late},	{"sleeper", sleeper},
+    {"registers", registers}, {"numbers", numbers},     {"forked", forked},       {"threads", threads},
+    {"vforked", vforked},     {"strays", strays},       {"executed", executed},   {"dropped", dropped},
+    {"closed", closed},       {"namespace", namespace}, {"inside", inside},       {"switches", switches},
+    {"traced", traced},       {"attached", attached},   {"signalled", signalled}, {"sud", sud},
+    {"fresh", fresh},         {"late", late},           {"sleeper", sleeper},
 };
 
 int main(int argc, char **argv)
