@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `attack NAME none|token|unarmed`: what an armed program does to get past the monitor. Prints how it ended and what the module
+ * `attack NAME none|token|key|unarmed`: what an armed program does to get past the monitor. Prints how it ended and what the module
  * said of it; "through" is an attack that had what it wanted.
  */
 #include "client.h"
@@ -11,6 +11,13 @@ static int guard = -1; /* -1: unarmed */
 static int gate(void)
 {
 	return client_call(SYS_getppid, 0, 0, 0) == getppid() ? THROUGH : 1;
+}
+
+/* A store, by which anything that the monitor believes could be changed. */
+static int store(void)
+{
+	*(volatile char *)memory = 1;
+	return THROUGH;
 }
 
 /* To the entry's own gate, with a stack that makes what follows believe in another block: the call is made and it comes back. */
@@ -153,8 +160,8 @@ static const struct {
 	const char *name;
 	int (*run)(void);
 } all[] = {
-    {"gate", gate},   {"middle", middle}, {"handler", handler}, {"int80", int80}, {"vsyscall", vsyscall},
-    {"whole", whole}, {"over", over},     {"refused", refused}, {"keep", keep},   {"dont", dont},
+    {"gate", gate},   {"store", store}, {"middle", middle},   {"handler", handler}, {"int80", int80}, {"vsyscall", vsyscall},
+    {"whole", whole}, {"over", over},   {"refused", refused}, {"keep", keep},       {"dont", dont},
 };
 
 int main(int argc, char **argv)
@@ -175,6 +182,8 @@ int main(int argc, char **argv)
 		guard = MM_KMOD_GUARD_NONE;
 	else if (!strcmp(argv[2], "token"))
 		guard = MM_KMOD_GUARD_TOKEN;
+	else if (!strcmp(argv[2], "key"))
+		guard = MM_KMOD_GUARD_KEY;
 	open_session();
 	setbuf(stdout, NULL);
 	if (guard < 0) {
