@@ -2,6 +2,7 @@ package guest
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -127,12 +128,17 @@ for ((n = 0; n < 100; n++)); do rmmod monmod 2>/dev/null && break; sleep 0.1; do
 const busyWant = "busy: rmmod 1\nbusy: life\nbusy: strace 0 1\nbusy: again\n"
 
 // TestLoads takes the module in and out again, many times, while programs run: in groups that use it whenever it is there, and alone.
+// A group may find that a module which was there when it looked is gone (exit code 78); no other failure is expected.
 func TestLoads(t *testing.T) {
+	times := 25
+	if os.Getenv("MONMOD_SOAK") != "" {
+		times = 100
+	}
 	each(t, func(t *testing.T, k guest.Kernel) {
 		r := guest.Must(t, guest.Options{
-			Kernel: k, Files: project(t, k), MemoryMB: 2048, Script: loads, Timeout: 8 * time.Minute,
+			Kernel: k, Files: project(t, k), MemoryMB: 2048, Script: fmt.Sprintf("times=%d\n", times) + loads, Timeout: 8 * time.Minute,
 		})
-		if !strings.Contains(string(r.Output), "loaded 100 times\n") {
+		if out := string(r.Output); !strings.Contains(out, fmt.Sprintf("loaded %d times\n", times)) || strings.Contains(out, "wrong: ") {
 			t.Errorf("%s", r)
 		}
 		t.Logf("%s%v", r.Output, r.Elapsed)
@@ -146,8 +152,10 @@ groups() {
 		for backend in auto sud; do
 			got=$(monmod run --variants 2 --backend $backend -- sha256sum data 2>words)
 			code=$?
-			if [ $code != 0 ] || [ "$got" != "$want" ]; then
-				echo "backend $backend: exit code $code, $got"; cat words
+			if [ $backend$code = auto78 ] && grep -q "module is not loaded" words; then
+				echo "gone when it was wanted"
+			elif [ $code != 0 ] || [ "$got" != "$want" ]; then
+				echo "wrong: backend $backend, exit code $code, $got"; cat words
 			fi
 			echo >>runs
 		done
@@ -155,12 +163,12 @@ groups() {
 }
 alone() {
 	while [ ! -e stop ]; do
-		[ "$(sha256sum data)" = "$want" ] || echo "alone: wrong sum"
+		[ "$(sha256sum data)" = "$want" ] || echo "wrong: sum of a program alone"
 	done
 }
 groups & alone &
 used=0
-for ((n = 0; n < 100; n++)); do
+for ((n = 0; n < times; n++)); do
 	insmod /m/monmod.ko || exit
 	for ((i = 0; i < 600; i++)); do
 		rmmod monmod 2>/dev/null && break
