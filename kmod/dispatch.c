@@ -52,15 +52,10 @@ static notrace bool announced(struct monmod_task *t, struct pt_regs *regs)
 	return over(regs);
 }
 
-notrace bool monmod_syscall(struct pt_regs *regs)
+notrace bool monmod_syscall(struct pt_regs *regs, struct monmod_task *t)
 {
-	struct monmod_task *t = monmod_find(current);
 	struct mm_kmod_block *block;
 
-	if (WARN_ON_ONCE(!t)) { /* the hook has just found it */
-		force_sig(SIGKILL);
-		return over(regs);
-	}
 	if (unlikely(in_ia32_syscall()))
 		return offence(t, regs, MM_KMOD_COMPAT);
 	if (regs->ip - t->gates < t->gates_bytes) {

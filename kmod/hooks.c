@@ -24,17 +24,23 @@
 #include "monmod.h"
 
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
+#define registers(fregs) (&arch_ftrace_regs(fregs)->regs)
 #define go_to(fregs, to) ftrace_regs_set_instruction_pointer(fregs, (unsigned long)(to))
-#define argument(fregs, n) ftrace_regs_get_argument(fregs, n)
 #else
+#define registers(fregs) (&(fregs)->regs)
 #define go_to(fregs, to) ftrace_instruction_pointer_set(fregs, (unsigned long)(to))
-#define argument(fregs, n) ((n) ? (fregs)->regs.si : (fregs)->regs.di)
 #endif
+#define argument(fregs, n) ((n) ? registers(fregs)->si : registers(fregs)->di)
 
+/* What was found here is handed on in the place of the second argument, which syscall_user_dispatch() does not have. */
 static void notrace on_dispatch(unsigned long ip, unsigned long parent, struct ftrace_ops *ops, struct ftrace_regs *fregs)
 {
-	if (monmod_find(current))
-		go_to(fregs, monmod_syscall);
+	struct monmod_task *t = monmod_find(current);
+
+	if (!t)
+		return;
+	registers(fregs)->si = (unsigned long)t;
+	go_to(fregs, monmod_syscall);
 }
 
 static notrace int deny_access(struct task_struct *child, unsigned int mode)

@@ -74,7 +74,7 @@ int monmod_hooks_add(void);
 void monmod_hooks_remove(void);
 
 /* dispatch.c: one call */
-bool monmod_syscall(struct pt_regs *regs);
+bool monmod_syscall(struct pt_regs *regs, struct monmod_task *t);
 DECLARE_PER_CPU(u64, monmod_entries);
 u64 monmod_entries_sum(void);
 
