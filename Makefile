@@ -49,7 +49,7 @@ deps:
 
 test: deps
 	@$(MAKE) -s build
-	@{ go test -json -count 1 -race -p 2 -timeout 10m $(RACED); a=$$?; go test -json -count 1 -p 1 -timeout 15m $(SERIAL) && exit $$a; } | go run ./test/count
+	@{ go test -json -count 1 -race -p 2 -timeout 10m $(RACED); a=$$?; go test -json -count 1 -p 1 -timeout 25m $(SERIAL) && exit $$a; } | go run ./test/count
 
 # The part of `make test` that boots other kernels in QEMU.
 test-guest: deps
