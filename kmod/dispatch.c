@@ -10,6 +10,8 @@
 #include <asm/syscall.h>
 #include <linux/entry-common.h>
 #include <linux/percpu.h>
+#include <linux/prctl.h>
+#include <linux/unistd.h>
 #include "monmod.h"
 
 #define CLEARED (X86_EFLAGS_TF | X86_EFLAGS_DF | X86_EFLAGS_AC | X86_EFLAGS_NT | X86_EFLAGS_RF)
@@ -52,6 +54,12 @@ static notrace bool announced(struct monmod_task *t, struct pt_regs *regs)
 	return over(regs);
 }
 
+/* The one call by which a thread could take itself out of our sight. No monitor makes it. */
+static notrace bool disarms(const struct pt_regs *regs)
+{
+	return unlikely(regs->orig_ax == __NR_prctl) && (u32)regs->di == PR_SET_SYSCALL_USER_DISPATCH;
+}
+
 notrace bool monmod_syscall(struct pt_regs *regs, struct monmod_task *t)
 {
 	struct mm_kmod_block *block;
@@ -59,7 +67,7 @@ notrace bool monmod_syscall(struct pt_regs *regs, struct monmod_task *t)
 	if (unlikely(in_ia32_syscall()))
 		return offence(t, regs, MM_KMOD_COMPAT);
 	if (regs->ip - t->gates < t->gates_bytes) {
-		if (unlikely(!monmod_inside(t->space, regs)))
+		if (unlikely(!monmod_inside(t->space, regs) || disarms(regs)))
 			return offence(t, regs, MM_KMOD_GATE);
 		return false;
 	}
