@@ -54,7 +54,7 @@ test: deps
 # The part of `make test` that boots other kernels in QEMU.
 test-guest: deps
 	@$(MAKE) -s build
-	go test -v -count 1 -timeout 15m ./test/guest/...
+	go test -v -count 1 -timeout 30m ./test/guest/...
 
 demo: deps
 	@$(MAKE) -s build

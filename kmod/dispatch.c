@@ -13,6 +13,7 @@
 #include <linux/prctl.h>
 #include <linux/unistd.h>
 #include "monmod.h"
+#include "trace.h"
 
 #define CLEARED (X86_EFLAGS_TF | X86_EFLAGS_DF | X86_EFLAGS_AC | X86_EFLAGS_NT | X86_EFLAGS_RF)
 
@@ -74,6 +75,7 @@ notrace bool monmod_syscall(struct pt_regs *regs, struct monmod_task *t)
 	if (unlikely(regs->ip == t->announce))
 		return announced(t, regs);
 	this_cpu_inc(monmod_entries);
+	trace_monmod_entry(regs->orig_ax, regs->ip);
 	block = t->block;
 	block->ax = regs->orig_ax;
 	block->sp = regs->sp;

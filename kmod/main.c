@@ -9,6 +9,9 @@
 #include <linux/module.h>
 #include "monmod.h"
 
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
 struct workqueue_struct *monmod_wq;
 
 static int __init monmod_init(void)

@@ -14,6 +14,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include "monmod.h"
+#include "trace.h"
 
 static_assert(MM_KMOD_IOC_INFO == _IOWR('M', 1, struct mm_kmod_info));
 static_assert(MM_KMOD_IOC_LIBRARY == _IOW('M', 2, struct mm_kmod_library));
@@ -67,6 +68,7 @@ void monmod_violation(struct monmod_session *s, struct task_struct *task, u32 of
 	unsigned long irq;
 
 	send_sig(SIGKILL, task, 1);
+	trace_monmod_violation(task_tgid_nr(task), offence, nr, v.ip);
 	if (offence != MM_KMOD_CLOSED) {
 		atomic64_inc(&monmod_violations);
 		pr_warn_ratelimited("%s[%d] killed: %s\n", task->comm, task_tgid_nr(task), words[offence]);

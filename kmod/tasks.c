@@ -12,6 +12,7 @@
 #include <linux/thread_info.h>
 #include <linux/entry-common.h>
 #include "monmod.h"
+#include "trace.h"
 
 static DEFINE_SPINLOCK(tasks_lock);
 static DEFINE_HASHTABLE(table, 12);
@@ -98,6 +99,7 @@ static bool enter(struct monmod_task *t)
 	hash_add_rcu(table, &t->node, (unsigned long)t->task);
 	list_add(&t->peers, &s->tasks);
 	spin_unlock(&tasks_lock);
+	trace_monmod_armed(task_pid_nr(t->task), t->space->guard, true);
 	return open;
 }
 
@@ -107,6 +109,7 @@ static void leave(struct monmod_task *t)
 	hash_del_rcu(&t->node);
 	list_del(&t->peers);
 	spin_unlock(&tasks_lock);
+	trace_monmod_armed(task_pid_nr(t->task), t->space->guard, false);
 	atomic_dec(&monmod_armed);
 	queue_rcu_work(monmod_wq, &t->free);
 }
