@@ -130,13 +130,13 @@ const busyWant = "busy: rmmod 1\nbusy: life\nbusy: strace 0 1\nbusy: again\n"
 // TestLoads takes the module in and out again, many times, while programs run: in groups that use it whenever it is there, and alone.
 // A group may find that a module which was there when it looked is gone (exit code 78); no other failure is expected.
 func TestLoads(t *testing.T) {
-	times := 25
+	times := 15
 	if os.Getenv("MONMOD_SOAK") != "" {
 		times = 100
 	}
 	each(t, func(t *testing.T, k guest.Kernel) {
 		r := guest.Must(t, guest.Options{
-			Kernel: k, Files: project(t, k), MemoryMB: 2048, Script: fmt.Sprintf("times=%d\n", times) + loads, Timeout: 8 * time.Minute,
+			Kernel: k, Files: project(t, k), MemoryMB: 2048, Serial: true, Script: fmt.Sprintf("times=%d\n", times) + loads, Timeout: 8 * time.Minute,
 		})
 		if out := string(r.Output); !strings.Contains(out, fmt.Sprintf("loaded %d times\n", times)) || strings.Contains(out, "wrong: ") {
 			t.Errorf("%s", r)
