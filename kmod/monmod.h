@@ -89,7 +89,6 @@ void monmod_forked(struct task_struct *parent, struct task_struct *child);
 void monmod_executed(struct task_struct *task, struct inode *image);
 void monmod_exited(struct task_struct *task);
 void monmod_kill_all(struct monmod_session *only, u32 offence);
-void monmod_mark(struct task_struct *task, struct monmod_task *t);
 
 /* guard.c: who is inside */
 u32 monmod_guards(void);

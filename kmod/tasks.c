@@ -118,7 +118,7 @@ static void leave(struct monmod_task *t)
  * Sets what makes the kernel call syscall_user_dispatch() for the task. The range is kept as the original has it, so that a
  * call that nobody redirected would be a signal, not a way out. A sysctl that forbids Syscall User Dispatch is not asked.
  */
-void monmod_mark(struct task_struct *task, struct monmod_task *t)
+static void mark(struct task_struct *task, const struct monmod_task *t)
 {
 	task->syscall_dispatch.selector = NULL;
 	task->syscall_dispatch.offset = t->gates;
@@ -158,7 +158,7 @@ static int arm_current(struct monmod_space *space, const struct mm_kmod_arm *arm
 	t->announce = arm->announce;
 	t->block = monmod_block(space, arm->block);
 	t->block_at = arm->block;
-	monmod_mark(current, t);
+	mark(current, t);
 	if (!enter(t)) {
 		monmod_violation(space->session, current, MM_KMOD_CLOSED, NULL, -1);
 		return -EOWNERDEAD;
@@ -232,7 +232,7 @@ void monmod_forked(struct task_struct *parent, struct task_struct *child)
 	t->announce = of->announce;
 	t->block = block;
 	t->block_at = at;
-	monmod_mark(child, t);
+	mark(child, t);
 	if (!enter(t))
 		monmod_violation(space->session, child, MM_KMOD_CLOSED, NULL, -1);
 	return;

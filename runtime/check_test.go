@@ -87,6 +87,25 @@ func TestSeccomp(t *testing.T) {
 	}
 }
 
+// TestSeccompWithModule: what only the kernel module's back end needs is asked of a profile only for it.
+func TestSeccompWithModule(t *testing.T) {
+	for _, c := range []struct{ but, want string }{
+		{"", ""}, {"ioctl", "system call ioctl(MM_KMOD_IOC_ARM)"}, {"pkey_mprotect", "system call pkey_mprotect"},
+	} {
+		profile := &specs.LinuxSeccomp{DefaultAction: specs.ActAllow}
+		if c.but != "" {
+			profile.Syscalls = []specs.LinuxSyscall{{Names: []string{c.but}, Action: specs.ActErrno}}
+		}
+		if err := checkSeccomp(profile); err != nil {
+			t.Errorf("without the module, no %q: %v", c.but, err)
+		}
+		err := checkCalls(profile, moduleCalls)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("with the module, no %q: got %v, want %q", c.but, err, c.want)
+		}
+	}
+}
+
 func TestSandbox(t *testing.T) {
 	for _, c := range []struct {
 		annotations map[string]string

@@ -113,6 +113,11 @@ func (w *wrapper) plan(inv *Invocation, b *Bundle, r request) (*control.Plan, er
 	if err := CheckBackend(group); err != nil {
 		return nil, err
 	}
+	if group.Backend == config.BackendKmod || group.Backend == config.BackendAuto && kmod.Loaded() {
+		if err := checkCalls(b.Spec.Linux.Seccomp, moduleCalls); err != nil {
+			return nil, err
+		}
+	}
 	if p.Mode == control.ModeVariants {
 		p.Variant = group.Leader
 	}

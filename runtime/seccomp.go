@@ -6,6 +6,8 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"github.com/monmod/monmod/internal/abi"
 )
 
 // neededCall is a system call that the monitor itself makes in the program's
@@ -27,6 +29,7 @@ var neededCalls = []neededCall{
 	{name: "rt_sigreturn", why: "returns into the program"},
 	{name: "sigaltstack", why: "keeps its own stack apart"},
 	{name: "tgkill", why: "gives the program its signals"},
+	{name: "clock_gettime", why: "sees that a signal does not wait for ever"},
 	{name: "getpid", why: "sends signals to itself"},
 	{name: "gettid", why: "sends signals to itself"},
 	{name: "mmap", why: "maps the arena and the program"},
@@ -71,6 +74,13 @@ var neededCalls = []neededCall{
 	{name: "exit_group", why: "ends a variant"},
 }
 
+// moduleCalls are those that it makes besides where the kernel module is the
+// back end.
+var moduleCalls = []neededCall{
+	{name: "ioctl", args: map[uint]uint64{1: abi.KmodIocArm}, shown: "(MM_KMOD_IOC_ARM)", why: "arms itself with the kernel module (backend sud does without)"},
+	{name: "pkey_mprotect", why: "closes its memory to the program (backend sud does without)"},
+}
+
 // verdict says whether a rule of a profile matches a call.
 type verdict int
 
@@ -82,11 +92,13 @@ const (
 
 // checkSeccomp returns an error that names the first call which the monitor
 // needs and the profile does not allow for certain.
-func checkSeccomp(profile *specs.LinuxSeccomp) error {
+func checkSeccomp(profile *specs.LinuxSeccomp) error { return checkCalls(profile, neededCalls) }
+
+func checkCalls(profile *specs.LinuxSeccomp, calls []neededCall) error {
 	if profile == nil {
 		return nil
 	}
-	for _, c := range neededCalls {
+	for _, c := range calls {
 		if action, ok := c.allowed(profile); !ok {
 			how := "denies"
 			switch action {
