@@ -1,11 +1,14 @@
 package programs
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/monmod/monmod/test/internal/machine"
@@ -13,9 +16,19 @@ import (
 	"github.com/monmod/monmod/test/internal/target"
 )
 
+// oneWorkload names, in the environment of a process that TestSoak started, the workload that this process runs, and its load.
+const oneWorkload, oneLoad = "MONMOD_SOAK_WORKLOAD", "MONMOD_SOAK_BESIDE"
+
+// loads are what runs beside the workloads. The number of workloads that run at the same time is one per processor; under a
+// load it is twice that, or the load would have the greater part of the time.
+var loads = []struct {
+	name    string
+	atATime int
+}{{"", 2}, {"stress-ng --cpu 2", 4}}
+
 // TestSoak runs the whole matrix MONMOD_SOAK times, without a load and with two busy processors beside it, and writes the
 // table of results to the file that MONMOD_SOAK_TABLE names (from the tree's top folder), if it is set. MONMOD_SOAK_LOAD=no
-// leaves out the runs under load. It needs -timeout 0.
+// leaves out the runs under load. It needs -timeout 0. An interrupted soak of the same build goes on where it was.
 func TestSoak(t *testing.T) {
 	times := os.Getenv("MONMOD_SOAK")
 	if times == "" {
@@ -26,35 +39,67 @@ func TestSoak(t *testing.T) {
 		t.Fatalf("MONMOD_SOAK is %q: give a number of runs, such as 50", times)
 	}
 	requireBuilt(t)
-	loads := []string{"", "stress-ng --cpu 2"}
-	if os.Getenv("MONMOD_SOAK_LOAD") == "no" {
-		loads = loads[:1]
+	journal, err := OpenJournal()
+	if err != nil {
+		t.Fatal(err)
 	}
-	origin := startOrigin(t)
-	results := &Results{}
+	if name := os.Getenv(oneWorkload); name != "" {
+		soakOne(t, name, os.Getenv(oneLoad), rounds, journal)
+		return
+	}
 	for _, load := range loads {
-		t.Run(soakName(load), func(t *testing.T) {
-			if load != "" {
+		if load.name != "" && os.Getenv("MONMOD_SOAK_LOAD") == "no" {
+			continue
+		}
+		t.Run(soakName(load.name), func(t *testing.T) {
+			if load.name != "" {
 				startLoad(t)
 			}
-			for _, w := range Workloads() {
-				t.Run(w.Name, func(t *testing.T) {
-					defer func() { writeTable(t, results.Markdown(machine.Describe())) }() // hours: what is interrupted shows how far it came
-					soak(t, ready(t, w, origin), load, rounds, results)
-				})
-			}
+			soakAll(t, load.name, load.atATime, journal)
 		})
 	}
 }
 
-// soak runs one workload in every way of the matrix. One line is enough for each further failure of the same kind.
-func soak(t *testing.T, b *Bench, load string, rounds int, results *Results) {
+// soakAll runs every workload in a process of its own: each sees to it that none of its own processes is left behind.
+func soakAll(t *testing.T, load string, atATime int, journal Journal) {
+	queue := make(chan string)
+	var workers sync.WaitGroup
+	for range atATime {
+		workers.Go(func() {
+			for name := range queue {
+				c := exec.Command(os.Args[0], "-test.run", "^TestSoak$", "-test.timeout", "0")
+				c.Env = append(os.Environ(), oneWorkload+"="+name, oneLoad+"="+load)
+				if out, err := c.CombinedOutput(); err != nil {
+					t.Errorf("%s: %v\n%s", name, err, out)
+				}
+				writeTable(t, journal) // hours: what is interrupted shows how far it came
+			}
+		})
+	}
+	for _, w := range Workloads() {
+		queue <- w.Name
+	}
+	close(queue)
+	workers.Wait()
+}
+
+// soakOne runs one workload in every way of the matrix, as often as the journal does not have it already. One line is enough
+// for each further failure of the same kind.
+func soakOne(t *testing.T, name, load string, rounds int, journal Journal) {
+	done := &Results{}
+	if err := journal.Read(name, load, done); err != nil {
+		t.Fatal(err)
+	}
+	b := ready(t, workload(t, name), startOrigin(t))
 	want := b.baseline(t)
 	for _, how := range Matrix {
+		cell := Cell{name, how, load}
 		shown := map[Verdict]bool{}
-		for i := range rounds {
+		for i := done.Tally(cell).Runs(); i < rounds; i++ {
 			v, text := b.Compare(want, b.Run(how), how)
-			results.Add(Cell{b.Name, how, load}, v)
+			if err := journal.Add(cell, v); err != nil {
+				t.Fatal(err)
+			}
 			switch {
 			case v != Same && shown[v]:
 				t.Errorf("%s, run %d of %d: %s again", how, i+1, rounds, v)
@@ -64,6 +109,17 @@ func soak(t *testing.T, b *Bench, load string, rounds int, results *Results) {
 			}
 		}
 	}
+}
+
+func workload(t *testing.T, name string) Workload {
+	t.Helper()
+	for _, w := range Workloads() {
+		if w.Name == name {
+			return w
+		}
+	}
+	t.Fatalf("no workload is called %q", name)
+	return Workload{}
 }
 
 func startLoad(t *testing.T) {
@@ -83,14 +139,12 @@ func startLoad(t *testing.T) {
 	})
 }
 
-func soakName(load string) string {
-	if load == "" {
-		return "quiet"
-	}
-	return "loaded"
-}
+var tableMutex sync.Mutex
 
-func writeTable(t *testing.T, table []byte) {
+// writeTable renders the whole journal.
+func writeTable(t *testing.T, journal Journal) {
+	tableMutex.Lock()
+	defer tableMutex.Unlock()
 	path := os.Getenv("MONMOD_SOAK_TABLE")
 	if path == "" {
 		return
@@ -98,7 +152,14 @@ func writeTable(t *testing.T, table []byte) {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(target.Root(), path)
 	}
-	if err := os.WriteFile(path, table, 0o644); err != nil {
+	results := &Results{}
+	var err error
+	for _, load := range loads {
+		for _, w := range Workloads() {
+			err = errors.Join(err, journal.Read(w.Name, load.name, results))
+		}
+	}
+	if err = errors.Join(err, os.WriteFile(path, results.Markdown(machine.Describe()), 0o644)); err != nil {
 		t.Errorf("write the table of results: %v", err)
 	}
 }
@@ -122,5 +183,28 @@ func TestMarkdown(t *testing.T) {
 		if !strings.Contains(got, want) {
 			t.Errorf("the table lacks %q:\n%s", want, got)
 		}
+	}
+}
+
+// TestJournal checks that what is read is what was written, and that a line cut short is named.
+func TestJournal(t *testing.T) {
+	j := Journal{t.TempDir()}
+	for _, v := range []Verdict{Same, Same, Diverged} {
+		if err := j.Add(Cell{"a b", twoFull, "busy"}, v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := &Results{}
+	if err := errors.Join(j.Read("a b", "busy", r), j.Read("a b", "", r), j.Read("c", "", r)); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.Tally(Cell{"a b", twoFull, "busy"}); got[Same] != 2 || got[Diverged] != 1 || got.Runs() != 3 {
+		t.Errorf("read %v", got)
+	}
+	if err := os.WriteFile(j.path("cut", ""), []byte("2 full same\n2 full sa"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Read("cut", "", r); err == nil || !strings.Contains(err.Error(), ":2: ") {
+		t.Errorf("a line cut short: %v", err)
 	}
 }

@@ -44,6 +44,9 @@ func (r *Results) Add(c Cell, v Verdict) {
 	r.tallies[c][v]++
 }
 
+// Tally returns the counts of one cell.
+func (r *Results) Tally(c Cell) Tally { return r.tallies[c] }
+
 // Markdown renders the page docs/compatibility.md. machine says where the runs were made.
 func (r *Results) Markdown(machine string) []byte {
 	total := Tally{}
@@ -57,6 +60,7 @@ func (r *Results) Markdown(machine string) []byte {
 
 Each workload was run natively and then again and again as cross-checked variants on one host, and each of those runs was compared with the native one:
 exit status, output, the files left behind with their contents, and for servers every answer to a client. Written by `+"`make soak`"+`; do not edit.
+Two workloads ran at any time, and four beside a load; "load" is what kept both processors busy besides.
 
 - Machine: %s
 - Runs: %d. Identical: %d. False divergences: %d. Other results than natively: %d. Not run to their end: %d.

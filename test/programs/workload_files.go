@@ -105,7 +105,7 @@ PRAGMA integrity_check;
 }
 
 func writeText(g Ground) error {
-	if err := filetree.WriteFile(filepath.Join(g.In, "text"), filetree.Text(7, 8<<20)); err != nil {
+	if err := filetree.WriteFile(filepath.Join(g.In, "text"), filetree.Text(7, 4<<20)); err != nil {
 		return err
 	}
 	return native(g.In, "gzip", "-k", "text")
