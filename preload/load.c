@@ -4,6 +4,7 @@
  * builds the stack on which they start. The vDSO is left out of the auxiliary vector, so that every clock is a call.
  */
 #include "boot.h"
+#include "code.h"
 #include "monitor.h"
 #include <linux/elf.h>
 #include <linux/errno.h>
@@ -12,6 +13,7 @@
 
 #define PROT_RW (PROT_READ | PROT_WRITE)
 #define PHDRS 64u
+#define READ_IMPLIES_EXEC 0x0400000
 #define STACK_NOW (256ul << 10)
 
 static s64 open_program(struct mm_boot *b, const char *path)
@@ -140,14 +142,28 @@ static int protection(u32 flags)
 	return (flags & PF_R ? PROT_READ : 0) | (flags & PF_W ? PROT_WRITE : 0) | (flags & PF_X ? PROT_EXEC : 0);
 }
 
-static void map_segment(struct mm_boot *b, int fd, const Elf64_Phdr *ph, u64 bias)
+/* A segment of code under a protection key (code.h). `low` is the image's lowest address. */
+static s64 map_code(struct mm_boot *b, int fd, u64 from, u64 bytes, int prot, u64 offset, u64 low)
+{
+	u64 n = MM_UP(bytes, MM_PAGE);
+	struct mm_code code = {.p = b->proc, .bytes = (u8 *)from, .at = from, .n = n, .fd = fd, .offset = offset, .low = low};
+	s64 r = mm_code_check(b->proc, prot, MAP_PRIVATE);
+
+	if (!mm_failed(r))
+		r = mm_sys6(__NR_mmap, from, n, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	return mm_failed(r) ? r : mm_code_map(&code, bytes, prot);
+}
+
+static void map_segment(struct mm_boot *b, int fd, const Elf64_Phdr *ph, u64 bias, u64 low)
 {
 	u64 from = (ph->p_vaddr & ~(u64)(MM_PAGE - 1)) + bias, skew = ph->p_vaddr % MM_PAGE;
 	u64 file_end = ph->p_vaddr + bias + ph->p_filesz, mem_end = ph->p_vaddr + bias + ph->p_memsz;
 	int prot = protection(ph->p_flags);
 	s64 r = 0;
 
-	if (ph->p_filesz)
+	if (ph->p_filesz && (prot & PROT_EXEC) && mm_code_guarded(b->proc))
+		r = map_code(b, fd, from, ph->p_filesz + skew, prot, ph->p_offset - skew, low);
+	else if (ph->p_filesz)
 		r = mm_sys6(__NR_mmap, from, ph->p_filesz + skew, prot, MAP_PRIVATE | MAP_FIXED, fd, ph->p_offset - skew);
 	if (!mm_failed(r) && mem_end > file_end) {
 		u64 page = MM_UP(file_end, MM_PAGE);
@@ -214,7 +230,7 @@ static void map_image(struct mm_boot *b, int fd, const char *path, u64 want, str
 	bias = (u64)r - low;
 	for (u32 i = 0; i < eh.e_phnum; i++)
 		if (ph[i].p_type == PT_LOAD) {
-			map_segment(b, fd, &ph[i], bias);
+			map_segment(b, fd, &ph[i], bias, (u64)r);
 			if (eh.e_phoff >= ph[i].p_offset && eh.e_phoff < ph[i].p_offset + ph[i].p_filesz)
 				im->phdr = eh.e_phoff - ph[i].p_offset + ph[i].p_vaddr + bias;
 		}
@@ -329,6 +345,11 @@ u64 mm_boot_stack(struct mm_boot *b)
 
 	if (mm_failed(r))
 		mm_boot_fail(b, 70, r, "making the program's stack:", "no room at the address that was chosen");
+	if (mm_code_guarded(b->proc) && (b->stack_exec || (mm_sys1(__NR_personality, ~0u) & READ_IMPLIES_EXEC)))
+		mm_boot_fail(b, 126, 0,
+			     "the program wants memory that can be written and executed (its stack, or READ_IMPLIES_EXEC), where "
+			     "code could open the monitor's protection key; `guard: weak` in the group's file allows it:",
+			     b->path);
 	if ((argv_bytes && argv[argv_bytes - 1]) || (envp_bytes && envp[envp_bytes - 1]))
 		mm_boot_fail(b, 70, 0, "the start state makes no sense:", "arguments without an end");
 	/* addresses of strings are gathered at the low end, which the program reaches much later, if ever */

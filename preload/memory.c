@@ -3,6 +3,7 @@
  * The program's address space. Anonymous memory is each variant's own and not in the stream; files and executable memory
  * are. Addresses never are. Whatever would reach into the monitor's reservation is answered as if nothing could be done there.
  */
+#include "code.h"
 #include "monitor.h"
 #include "table.gen.h"
 #include <linux/errno.h>
@@ -117,7 +118,14 @@ static s64 remap(struct mm_thread *t)
 		return -EPERM;
 	if (!(a[3] & 2) && mm_touches_monitor(t->proc, a[0], a[2]) && !(a[3] & 1))
 		return -ENOMEM;
-	return mm_sys5(__NR_mremap, a[0], a[1], a[2], a[3], a[4]);
+	s64 got = mm_sys5(__NR_mremap, a[0], a[1], a[2], a[3], a[4]);
+
+	if (!mm_failed(got) && mm_code_guarded(t->proc) &&
+	    (mm_code_spans(t, got) || mm_code_spans(t, got + MM_UP(a[2], MM_PAGE)))) {
+		mm_sys2(__NR_munmap, got, a[2]); /* code has been moved to where it goes on as other code */
+		return -ENOMEM;
+	}
+	return got;
 }
 
 s64 mm_local(struct mm_thread *t)
@@ -337,6 +345,29 @@ static s64 map_copy(struct mm_thread *t, u64 prot, u64 flags, u64 fd)
 	return at;
 }
 
+/* The file's code as a private copy. A trial lets the kernel say first what it has against the file, the length or the offset. */
+static s64 map_code(struct mm_thread *t, u64 prot, u64 flags, u64 fd)
+{
+	const u64 *a = t->call.a;
+	struct mm_code code = {.p = t->proc, .n = MM_UP(a[1], MM_PAGE), .fd = (s64)fd, .offset = a[5]};
+	s64 at = mm_sys6(__NR_mmap, 0, a[1], prot, MAP_PRIVATE, fd, a[5]), r;
+
+	if (mm_failed(at))
+		return at;
+	mm_sys2(__NR_munmap, at, a[1]);
+	at = map(t, a[0], a[1], PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS, (u64)-1, 0);
+	if (mm_failed(at))
+		return at;
+	code.at = (u64)at;
+	code.bytes = (u8 *)at;
+	r = mm_code_map(&code, a[1], prot);
+	if (!mm_failed(r) && (mm_code_spans(t, at) || mm_code_spans(t, at + code.n)))
+		r = -EACCES;
+	if (mm_failed(r))
+		mm_sys2(__NR_munmap, at, a[1]);
+	return mm_failed(r) ? r : at;
+}
+
 /* The same file by a description that allows no writing, where the program's own does. */
 static s64 for_reading(u64 fd)
 {
@@ -394,8 +425,13 @@ s64 mm_execute_mmap(struct mm_thread *t)
 				flags = (flags & ~(u64)MAP_TYPE) | MAP_PRIVATE;
 		}
 	}
-	if (own >= 0 && c->extra == MM_MAP_SHARED && !mm_is_leader(p))
+	got = mm_code_check(p, prot, flags);
+	if (got < 0)
+		;
+	else if (own >= 0 && c->extra == MM_MAP_SHARED && !mm_is_leader(p))
 		got = map_copy(t, prot, flags, fd);
+	else if ((prot & PROT_EXEC) && !(flags & MAP_ANONYMOUS) && mm_code_guarded(p))
+		got = map_code(t, prot, flags, fd);
 	else
 		got = map(t, c->a[0], c->a[1], prot, flags, fd, c->a[5]);
 	if (own >= 0)
@@ -412,7 +448,10 @@ s64 mm_execute_mprotect(struct mm_thread *t)
 
 	if (mm_touches_monitor(t->proc, c->a[0], c->a[1]))
 		return -ENOMEM;
-	ret = mm_sys3(__NR_mprotect, c->a[0], c->a[1], c->a[2]);
+	if (mm_code_guarded(t->proc))
+		ret = mm_code_protect(t, c->a[0], c->a[1], c->a[2]);
+	else
+		ret = mm_sys3(__NR_mprotect, c->a[0], c->a[1], c->a[2]);
 	if (!ret && (c->a[2] & PROT_EXEC))
 		remember_code(t->proc, c->a[0], c->a[1]);
 	return ret;

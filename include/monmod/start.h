@@ -73,8 +73,9 @@ struct mm_bases {
 #define MM_START_FS_SHARED 0x2u       /* regular files are the leader's; else each variant's own, but for the MOUNTS section */
 #define MM_START_PROGRAM_DIFFERS 0x4u /* places in code are not compared */
 #define MM_START_APART 0x8u           /* each variant has a supervisor of its own: descriptors cannot be passed */
-#define MM_START_KEY 0x20u            /* … and its guard is MM_KMOD_GUARD_KEY */
 #define MM_START_KMOD 0x10u           /* back end kmod: the last descriptor is for arming (include/monmod/kmod.h) */
+#define MM_START_KEY 0x20u            /* … and its guard is MM_KMOD_GUARD_KEY */
+#define MM_START_CODE 0x40u           /* … and what opens the key is taken out of the program's code */
 
 struct mm_msg_start {
 	uint32_t role;      /* enum mm_role */

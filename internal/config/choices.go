@@ -10,6 +10,8 @@ type (
 	Backend string
 	// Entry says whether call sites are patched.
 	Entry string
+	// Guard says how far code that could get at the monitor is kept from running.
+	Guard string
 	// FS says whose files the variants work on.
 	FS string
 	// Response is the answer to a divergence.
@@ -40,6 +42,9 @@ const (
 	BackendKmod Backend = "kmod"
 
 	EntryKernel Entry = "kernel"
+
+	GuardFull Guard = "full"
+	GuardWeak Guard = "weak"
 
 	FSAuto   FS = "auto"
 	FSShared FS = "shared"
@@ -88,6 +93,11 @@ var backends = []choice{
 var entries = []choice{
 	{value: "kernel", doc: "Every call is forced through the kernel."},
 	{value: "patched", doc: "Proven call sites jump straight into the monitor.", instead: "write entry: kernel, which is slower and does the same"},
+}
+
+var guards = []choice{
+	{value: "full", doc: "Code is searched before it may run, and changed or refused where it could open the monitor's protection key; memory that can be written and executed is refused. Without the kernel module and protection keys there is nothing to open, and the same as `weak`."},
+	{value: "weak", doc: "Code runs as it is, also code that the program has just written (JIT compilers). Every start warns where that leaves a door open."},
 }
 
 var filesystems = []choice{

@@ -45,6 +45,7 @@ type Group struct {
 	Policy       Policy
 	Backend      Backend
 	Entry        Entry
+	Guard        Guard
 	FS           FS
 	OnDivergence Response
 	Program      Program

@@ -17,7 +17,7 @@ func TestDocs(t *testing.T) {
 	tables := map[string]string{
 		"keys": keyTable(groupKeys, false), "variants": keyTable(variantKeys, false), "rules": keyTable(ruleKeys, false),
 		"original": keyTable(groupKeys, true) + keyRows(variantKeys, true), "operator": keyTable(operatorKeys, false),
-		"policy": choiceTable(policies), "backend": choiceTable(backends), "entry": choiceTable(entries), "fs": choiceTable(filesystems),
+		"policy": choiceTable(policies), "backend": choiceTable(backends), "entry": choiceTable(entries), "guard": choiceTable(guards), "fs": choiceTable(filesystems),
 		"on_divergence": choiceTable(responses), "program": choiceTable(programs), "check": choiceTable(checks), "data": choiceTable(contents),
 		"exec": choiceTable(execs), "operator_on_divergence": choiceTable(hostResponses),
 	}

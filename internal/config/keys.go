@@ -41,6 +41,8 @@ var groupKeys = []key[Group]{
 		backends, func(g *Group) *Backend { return &g.Backend }),
 	oneOf(key[Group]{name: "entry", def: "kernel", doc: "Whether proven call sites are patched on top of the back end."},
 		entries, func(g *Group) *Entry { return &g.Entry }),
+	oneOf(key[Group]{name: "guard", def: "full", doc: "What `backend: kmod` does about code that could get at the monitor."},
+		guards, func(g *Group) *Guard { return &g.Guard }),
 	oneOf(key[Group]{name: "fs", def: "auto", doc: "Whose files the variants work on."},
 		filesystems, func(g *Group) *FS { return &g.FS }),
 	oneOf(key[Group]{name: "on_divergence", def: "kill", doc: "What a divergence does to the group."},

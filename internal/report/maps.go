@@ -147,10 +147,27 @@ func parseMaps(r io.Reader) ([]mapping, error) {
 			return all, err
 		}
 		if all = append(all, mp); len(all) == maxMappings {
-			return all, nil
+			break
 		}
 	}
+	nameCode(all)
 	return all, lines.Err()
+}
+
+// nameCode gives code without a file the one whose mapping it goes on from: where a protection key guards the monitor, code
+// is a private copy (preload/code.h), and lies in its image between the file's own mappings.
+func nameCode(all []mapping) {
+	for i := range all {
+		mp := &all[i]
+		if !mp.exec || mp.module.path != "" {
+			continue
+		}
+		if i > 0 && all[i-1].end == mp.start && all[i-1].module.isFile() {
+			mp.module, mp.offset = all[i-1].module, all[i-1].offset+all[i-1].end-all[i-1].start
+		} else if i+1 < len(all) && all[i+1].start == mp.end && all[i+1].module.isFile() && all[i+1].offset >= mp.end-mp.start {
+			mp.module, mp.offset = all[i+1].module, all[i+1].offset-(mp.end-mp.start)
+		}
+	}
 }
 
 func parseMapping(line string) (mapping, error) {

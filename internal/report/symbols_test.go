@@ -208,3 +208,22 @@ func FuzzTables(f *testing.F) {
 		}
 	})
 }
+
+// TestCodeWithoutFile names code that is a private copy by the mappings of its file around it.
+func TestCodeWithoutFile(t *testing.T) {
+	all, err := parseMaps(strings.NewReader(`400000-401000 r--p 00000000 fe:01 9 /usr/bin/program
+401000-405000 r-xp 00000000 00:00 0
+405000-406000 r--p 00005000 fe:01 9 /usr/bin/program
+500000-503000 r-xp 00000000 00:00 0
+503000-504000 rw-p 00003000 fe:01 10 /usr/lib/old.so
+600000-601000 r-xp 00000000 00:00 0
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range map[int]mapping{1: {offset: 0x1000, module: all[0].module}, 3: {module: all[4].module}, 5: {}} {
+		if all[i].module.path != want.module.path || all[i].offset != want.offset {
+			t.Errorf("mapping %d is %q at %#x, want %q at %#x", i, all[i].module.path, all[i].offset, want.module.path, want.offset)
+		}
+	}
+}

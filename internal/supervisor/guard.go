@@ -3,6 +3,7 @@ package supervisor
 import (
 	"fmt"
 
+	"github.com/monmod/monmod/internal/abi"
 	"github.com/monmod/monmod/internal/config"
 	"github.com/monmod/monmod/internal/kmod"
 	"github.com/monmod/monmod/internal/report"
@@ -17,11 +18,27 @@ func (s *session) openModule() error {
 	if s.module, err = kmod.Open(); err != nil {
 		return failf(ExitConfig, "back end kmod: %w", err)
 	}
+	if s.group.Guard == config.GuardWeak && s.module.Best() == kmod.GuardKey {
+		s.log.Warnf("group %s says guard: weak: code of the program that can open the monitor's protection key is left as it is", s.group.Name)
+	}
 	s.helper.Go(func() {
 		for s.module.Wait() == nil && s.post(event{call: s.takeViolations}) {
 		}
 	})
 	return nil
+}
+
+// guardFlags are what the library is told of the module and its guard.
+func (s *session) guardFlags() uint32 {
+	switch {
+	case s.module == nil:
+		return 0
+	case s.module.Best() != kmod.GuardKey:
+		return abi.StartKmod
+	case s.group.Guard == config.GuardWeak:
+		return abi.StartKmod | abi.StartKey
+	}
+	return abi.StartKmod | abi.StartKey | abi.StartCode
 }
 
 // takeViolations hears what the module has killed variants for. It knows before the kernel tells of their ends.

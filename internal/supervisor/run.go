@@ -12,7 +12,6 @@ import (
 
 	"github.com/monmod/monmod/internal/abi"
 	"github.com/monmod/monmod/internal/config"
-	"github.com/monmod/monmod/internal/kmod"
 )
 
 // RunOptions say what is to run as the variants of a group.
@@ -215,13 +214,7 @@ func (s *session) startFlags() uint32 {
 	if s.peers != nil {
 		flags |= abi.StartApart
 	}
-	if s.module != nil {
-		flags |= abi.StartKmod
-		if s.module.Best() == kmod.GuardKey {
-			flags |= abi.StartKey
-		}
-	}
-	return flags
+	return flags | s.guardFlags()
 }
 
 // sharedFiles says whether all variants see the same files, as far as the group does not say: those of one host do.

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `unit list` names the tests, `unit NAME` runs one, `unit digest` reads keys and data and writes SipHash digests. */
+/* `unit list` names the tests, `unit NAME` runs one, `unit digest` reads keys and data and writes SipHash digests; see unit_code.c for the others. */
 #include <string.h>
 
 #include "harness.h"
 #include "siphash.h"
 #include "unit.h"
 
+int lengths(const char *path);
+int doors(const char *path);
 extern const struct unit text_units[], table_units[], stream_units[], describe_units[], memory_units[], file_units[], boot_units[],
-    name_units[];
-static const struct unit *const all[] = {text_units,   table_units, stream_units, describe_units,
-					 memory_units, file_units,  boot_units,   name_units};
+    name_units[], code_units[];
+static const struct unit *const all[] = {text_units, table_units, stream_units, describe_units, memory_units,
+					 file_units, boot_units,  name_units,   code_units};
 
 /* Lines of "key key cut data": the data is fed in two pieces. */
 static int digest(void)
@@ -42,6 +44,8 @@ static int digest(void)
 
 int main(int argc, char **argv)
 {
+	if (argc == 3)
+		return !strcmp(argv[1], "lengths") ? lengths(argv[2]) : doors(argv[2]);
 	if (argc != 2)
 		return 64;
 	if (!strcmp(argv[1], "digest"))
