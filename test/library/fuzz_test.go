@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,6 +24,7 @@ var targets = []struct {
 }{
 	{"fuzz_stream", streams},
 	{"fuzz_start", starts},
+	{"fuzz_code", codes},
 }
 
 // TestFuzz runs each target of the sanitizer build for a few seconds; MONMOD_FUZZ=10m makes it as long as that.
@@ -156,4 +158,44 @@ func starts() [][]byte {
 		}
 	}
 	return seeds
+}
+
+// codes are small libraries whose code holds bytes that open a protection key, with where their code begins.
+func codes() [][]byte {
+	var seeds [][]byte
+	for _, body := range []string{
+		".byte 0x41, 0xc1, 0xc0, 0x0f, 0x01, 0xef", // rol $15, %r8d; add %ebp, %edi
+		".byte 0x48, 0x8d, 0x05, 0x0f, 0xae, 0x28, 0x00",
+		".byte 0xe9, 0x0f, 0xae, 0x2f, 0x00",
+		"mov $0xee, %eax; xor %edx, %edx; xrstor 0x40(%rsp)",
+		"xor %ecx, %ecx; xor %edx, %edx; wrpkru",
+	} {
+		file, err := assemble(".text\n.globl f\nf: .cfi_startproc\ntest %edi, %edi\njz 1f\n" + body + "\n1: ret\n.cfi_endproc\n")
+		if err != nil {
+			panic(err)
+		}
+		text, err := elf.NewFile(bytes.NewReader(file))
+		if err != nil {
+			panic(err)
+		}
+		at := text.Section(".text").Offset / 16
+		seeds = append(seeds, append([]byte{byte(at), byte(at >> 8)}, file...))
+	}
+	return seeds
+}
+
+// assemble makes a small shared library of a text.
+func assemble(text string) ([]byte, error) {
+	dir, err := os.MkdirTemp("", "monmod-assemble-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	so := filepath.Join(dir, "so")
+	gcc := exec.Command("gcc", "-x", "assembler", "-", "-shared", "-nostdlib", "-s", "-Wl,-z,noseparate-code,-z,norelro,--hash-style=sysv,--build-id=none", "-o", so)
+	gcc.Stdin = strings.NewReader(text)
+	if out, err := gcc.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("assemble: %w\n%s", err, out)
+	}
+	return os.ReadFile(so)
 }
