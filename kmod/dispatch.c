@@ -16,6 +16,9 @@
 #include "trace.h"
 
 #define CLEARED (X86_EFLAGS_TF | X86_EFLAGS_DF | X86_EFLAGS_AC | X86_EFLAGS_NT | X86_EFLAGS_RF)
+/* What a program may have in its flags: FIX_EFLAGS, arch/x86/kernel/signal.c */
+#define PROGRAMS (X86_EFLAGS_AC | X86_EFLAGS_OF | X86_EFLAGS_DF | X86_EFLAGS_TF | X86_EFLAGS_SF | X86_EFLAGS_ZF | X86_EFLAGS_AF | \
+		  X86_EFLAGS_PF | X86_EFLAGS_CF | X86_EFLAGS_ID)
 
 DEFINE_PER_CPU(u64, monmod_entries);
 
@@ -61,6 +64,33 @@ static notrace bool disarms(const struct pt_regs *regs)
 	return unlikely(regs->orig_ax == __NR_prctl) && (u32)regs->di == PR_SET_SYSCALL_USER_DISPATCH;
 }
 
+/* The monitor leaves by a call: everything is as its block says. The kernel looks at what SYSRET cannot do. */
+static notrace bool leaves(struct monmod_task *t, struct pt_regs *regs)
+{
+	const struct mm_kmod_block *block = t->block;
+
+	monmod_shut_out(t->space);
+	regs->ax = block->ax;
+	regs->bx = block->bx;
+	regs->cx = block->cx;
+	regs->dx = block->dx;
+	regs->si = block->si;
+	regs->di = block->di;
+	regs->bp = block->bp;
+	regs->sp = block->sp;
+	regs->r8 = block->r8;
+	regs->r9 = block->r9;
+	regs->r10 = block->r10;
+	regs->r11 = block->r11;
+	regs->r12 = block->r12;
+	regs->r13 = block->r13;
+	regs->r14 = block->r14;
+	regs->r15 = block->r15;
+	regs->ip = block->ip;
+	regs->flags = (regs->flags & ~PROGRAMS) | (block->flags & PROGRAMS);
+	return over(regs);
+}
+
 notrace bool monmod_syscall(struct pt_regs *regs, struct monmod_task *t)
 {
 	struct mm_kmod_block *block;
@@ -70,6 +100,8 @@ notrace bool monmod_syscall(struct pt_regs *regs, struct monmod_task *t)
 	if (regs->ip - t->gates < t->gates_bytes) {
 		if (unlikely(!monmod_inside(t->space, regs) || disarms(regs)))
 			return offence(t, regs, MM_KMOD_GATE);
+		if (unlikely(regs->orig_ax == MM_KMOD_LEAVE && t->space->guard == MM_KMOD_GUARD_PAGES))
+			return leaves(t, regs);
 		return false;
 	}
 	if (unlikely(regs->ip == t->announce))

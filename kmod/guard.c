@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Who is inside the monitor: the thread whose r15 holds the token, or whose PKRU has the monitor's key open. Nobody but this file
- * lets a thread in; it leaves by itself.
+ * lets a thread in; it leaves by itself, or, where it is pages that are shown to it and hidden, by a call.
  *
  * The kernel opens no key for itself: what it writes for a thread it writes with that thread's PKRU, which is live at all times
  * (arch/x86/include/asm/pkru.h).
@@ -18,7 +18,7 @@
 
 u32 monmod_guards(void)
 {
-	u32 guards = 1u << MM_KMOD_GUARD_NONE | 1u << MM_KMOD_GUARD_TOKEN;
+	u32 guards = 1u << MM_KMOD_GUARD_NONE | 1u << MM_KMOD_GUARD_TOKEN | 1u << MM_KMOD_GUARD_PAGES;
 
 	if (arch_pkeys_enabled())
 		guards |= 1u << MM_KMOD_GUARD_KEY;
@@ -31,24 +31,33 @@ notrace bool monmod_inside(const struct monmod_space *space, const struct pt_reg
 	case MM_KMOD_GUARD_KEY:
 		return !(rdpkru() & KEY_BITS);
 	case MM_KMOD_GUARD_TOKEN:
+	case MM_KMOD_GUARD_PAGES:
 		return regs->r15 == space->token;
 	}
 	return true;
 }
 
-notrace void monmod_let_in(const struct monmod_space *space, struct pt_regs *regs)
+notrace void monmod_let_in(struct monmod_space *space, struct pt_regs *regs)
 {
-	if (space->guard == MM_KMOD_GUARD_KEY)
+	switch (space->guard) {
+	case MM_KMOD_GUARD_KEY:
 		write_pkru(PKRU_OPEN);
-	else if (space->guard == MM_KMOD_GUARD_TOKEN)
+		break;
+	case MM_KMOD_GUARD_PAGES:
+		monmod_pages_show(space);
+		fallthrough;
+	case MM_KMOD_GUARD_TOKEN:
 		regs->r15 = space->token;
+	}
 }
 
 /* The calling thread is armed: it has the key open since it mapped the monitor's memory. */
-void monmod_shut_out(const struct monmod_space *space)
+notrace void monmod_shut_out(struct monmod_space *space)
 {
 	if (space->guard == MM_KMOD_GUARD_KEY)
 		write_pkru(MM_KMOD_PKRU_CLOSED);
+	else if (space->guard == MM_KMOD_GUARD_PAGES)
+		monmod_pages_hide(space);
 }
 
 /* For a mapping that is being made (mmap_lock is held): the key goes into its flags, and is open for who maps. */

@@ -76,10 +76,15 @@ static struct page *page_at(struct monmod_space *space, unsigned long i)
 static vm_fault_t on_fault(struct vm_fault *vmf)
 {
 	struct monmod_space *space = vmf->vma->vm_private_data;
-	struct page *page = space ? page_at(space, vmf->pgoff) : NULL;
+	struct page *page;
 
+	if (space && !monmod_pages_may_see(space, vmf))
+		return VM_FAULT_SIGSEGV;
+	page = space ? page_at(space, vmf->pgoff) : NULL;
 	if (!page)
 		return space ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
+	if (space->guard == MM_KMOD_GUARD_PAGES)
+		return monmod_pages_fault(space, vmf, page);
 	return vmf_insert_pfn(vmf->vma, vmf->address & PAGE_MASK, page_to_pfn(page));
 }
 
@@ -96,6 +101,11 @@ static struct monmod_space *copy_space(struct monmod_space *from, struct mm_stru
 	space->mm = mm;
 	space->nranges = from->nranges;
 	memcpy(space->ranges, from->ranges, sizeof(space->ranges));
+	for (unsigned int i = 0; i < space->nranges; i++) {
+		space->ranges[i].vma = NULL; /* on_open() */
+		space->ranges[i].low = ULONG_MAX;
+		space->ranges[i].high = 0;
+	}
 	mutex_lock(&from->pages_lock);
 	for (unsigned int i = 0; i < MONMOD_PAGES_MAX; i++) {
 		if (!from->pages[i])
@@ -170,6 +180,8 @@ static void on_open(struct vm_area_struct *vma)
 	}
 	vma->vm_private_data = space; /* with the reference that we hold */
 	forget(vma);
+	if (space)
+		monmod_pages_mapped(space, vma->vm_start, vma);
 	if (!space)
 		return;
 	spin_lock(&space->session->spaces_lock);
@@ -201,6 +213,7 @@ static void on_close(struct vm_area_struct *vma)
 		return;
 	if (current->mm == vma->vm_mm && !(current->flags & PF_EXITING) && index_of(space, vma->vm_start) < MONMOD_PAGES_MAX)
 		monmod_violation(space->session, current, MM_KMOD_UNMAPPED, task_pt_regs(current), task_pt_regs(current)->orig_ax);
+	monmod_pages_mapped(space, vma->vm_start, NULL);
 	spin_lock(&space->session->spaces_lock);
 	if (!--space->mappings) {
 		list_del_init(&space->node);
@@ -237,7 +250,7 @@ static const struct vm_operations_struct operations = {
 /* One space serves one mm, the first that maps it, until a thread is armed there. */
 static int claim(struct monmod_space *space, struct vm_area_struct *vma)
 {
-	struct monmod_range range = { vma->vm_start, vma->vm_pgoff, vma_pages(vma) };
+	struct monmod_range range = { vma->vm_start, vma->vm_pgoff, vma_pages(vma), vma, ULONG_MAX, 0 };
 
 	lockdep_assert_held(&space->session->spaces_lock);
 	if (space->sealed || space->nranges == MONMOD_RANGES || (space->nranges && space->mm != vma->vm_mm))

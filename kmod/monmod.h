@@ -16,6 +16,7 @@
 
 #define MONMOD_VIOLATIONS 64u /* kept per session until they are read */
 #define MONMOD_RANGES 8u		/* mappings of one space */
+#define MONMOD_HOT 32u
 #define MONMOD_PAGES_MAX (64u << 20 >> PAGE_SHIFT)
 
 /* An open /dev/monmod. Arming descriptors, spaces and tasks hold references; `closed` is final. */
@@ -47,7 +48,14 @@ struct monmod_space {
 	unsigned int nranges;  /* spaces_lock */
 	struct monmod_range {
 		unsigned long at, first, pages;
+		struct vm_area_struct *vma; /* mmap_lock; MM_KMOD_GUARD_PAGES */
+		unsigned long low, high;    /* pages_lock: the pages that are in the page table lie in low … high - 1 */
 	} ranges[MONMOD_RANGES];
+	/* MM_KMOD_GUARD_PAGES: what the monitor uses in most calls. pages_lock */
+	unsigned int nhot;
+	struct monmod_hot {
+		unsigned int range, page;
+	} hot[MONMOD_HOT];
 	struct page **pages; /* MONMOD_PAGES_MAX; filled under pages_lock, never taken away */
 	struct mutex pages_lock;
 };
@@ -93,8 +101,8 @@ void monmod_kill_all(struct monmod_session *only, u32 offence);
 /* guard.c: who is inside */
 u32 monmod_guards(void);
 bool monmod_inside(const struct monmod_space *space, const struct pt_regs *regs);
-void monmod_let_in(const struct monmod_space *space, struct pt_regs *regs);
-void monmod_shut_out(const struct monmod_space *space);
+void monmod_let_in(struct monmod_space *space, struct pt_regs *regs);
+void monmod_shut_out(struct monmod_space *space);
 int monmod_take_key(struct monmod_space *space, unsigned long *flags);
 void monmod_before_frame(const struct monmod_space *space);
 
@@ -106,6 +114,13 @@ int monmod_space_map(struct monmod_space *space, struct vm_area_struct *vma);
 struct mm_kmod_block *monmod_block(struct monmod_space *space, unsigned long at);
 int monmod_block_make(struct monmod_space *space, unsigned long at);
 void monmod_space_seal(struct monmod_space *space);
+
+/* pages.c: MM_KMOD_GUARD_PAGES */
+bool monmod_pages_may_see(struct monmod_space *space, const struct vm_fault *vmf);
+vm_fault_t monmod_pages_fault(struct monmod_space *space, struct vm_fault *vmf, struct page *page);
+void monmod_pages_mapped(struct monmod_space *space, unsigned long at, struct vm_area_struct *vma);
+void monmod_pages_show(struct monmod_space *space);
+void monmod_pages_hide(struct monmod_space *space);
 
 /* session.c */
 int monmod_device_add(void);

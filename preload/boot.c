@@ -188,7 +188,10 @@ void mm_boot(u64 *sp)
 	    .version = MM_KMOD_VERSION,
 	    .gates = gates,
 	    .gates_bytes = MM_PAGE,
-	    .entry = (b->start.flags & MM_START_KEY ? (u64)mm_key_entry : (u64)mm_kmod_entry) + slide,
+	    .entry = (b->start.flags & MM_START_KEY     ? (u64)mm_key_entry
+		      : b->start.flags & MM_START_PAGES ? (u64)mm_pages_entry
+							: (u64)mm_kmod_entry) +
+		     slide,
 	    .handler = (u64)mm_kmod_handler + slide,
 	    .announce = (u64)mm_kmod_announce + slide,
 	    .block = (u64)b->thread,

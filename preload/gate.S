@@ -5,14 +5,15 @@
  *   mm_gate      the monitor's own calls
  *   mm_app_gate  the program's call, made on its behalf
  *   mm_return    rt_sigreturn, where the kernel's frame for our handlers ends
+ *   mm_hide      the last call where the module hides the monitor's pages: the program goes on as the block says
  *
  * mm_app_gate, for calls that may sleep, tests for a waiting signal before it enters the kernel. A signal between test and
  * `syscall` would be slept over, so the handler (signals.c) moves a thread found between mm_app_test and mm_app_syscall to
  * mm_app_eintr: the call was not made, and is made after the program's handler, as if the signal had come just before it.
  */
 	.section .gates,"ax",@progbits
-	.globl mm_gate, mm_app_gate, mm_app_test, mm_app_syscall, mm_app_eintr, mm_return
-	.hidden mm_gate, mm_app_gate, mm_app_test, mm_app_syscall, mm_app_eintr, mm_return
+	.globl mm_gate, mm_app_gate, mm_app_test, mm_app_syscall, mm_app_eintr, mm_return, mm_hide
+	.hidden mm_gate, mm_app_gate, mm_app_test, mm_app_syscall, mm_app_eintr, mm_return, mm_hide
 
 /* long mm_gate(nr, a, b, c, d, e, f) */
 mm_gate:
@@ -52,6 +53,11 @@ mm_app_eintr:
 
 mm_return:
 	mov $15, %eax /* rt_sigreturn */
+	syscall
+	ud2
+
+mm_hide:
+	mov $-2, %eax /* MM_KMOD_LEAVE */
 	syscall
 	ud2
 

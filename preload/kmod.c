@@ -101,14 +101,12 @@ static int within(u64 ip, const char *from, const char *to)
  * from it. So rt_sigreturn leads to code of ours with the key open, whatever the frame said of PKRU (it may be the program's own
  * words), and that closes it. What was interrupted there begins there anew.
  */
-void mm_close_key(struct mm_thread *t, u8 *frame)
+static void close_key(struct mm_thread *t, u8 *frame)
 {
 	struct context *uc = (struct context *)frame;
 	u8 *state = (u8 *)uc->fpstate;
 	u64 *out = (u64 *)(t->exit_page + RET_AT);
 
-	if (!(t->proc->flags & MM_START_KEY))
-		return;
 	if (within(uc->ip, mm_key_out, mm_key_out_end)) {
 		uc->ip = (u64)mm_key_out;
 		uc->sp = t->exit_page;
@@ -131,6 +129,37 @@ void mm_close_key(struct mm_thread *t, u8 *frame)
 	}
 }
 
+/* The same where pages are hidden: the frame leads to the call that does it, and the registers to go on with into the block. */
+static void hide_pages(struct mm_thread *t, u8 *frame, u64 token)
+{
+	struct context *uc = (struct context *)frame;
+
+	mm_load_regs(&t->regs, uc);
+	uc->ip = (u64)mm_hide;
+	uc->r15 = token;
+	uc->eflags &= ~TF_NT_AC;
+}
+
+/*
+ * For every frame by which the thread leaves; `ip` is where it was interrupted. Frames of the monitor's own instructions go on as they
+ * are, but for our last ones, which have closed the key already, and for code of the monitor's that somebody else has jumped to.
+ */
+void mm_close(struct mm_thread *t, u8 *frame, u64 ip)
+{
+	const struct mm_proc *p = t->proc;
+
+	if (p->flags & MM_START_KEY) {
+		if (ip - p->reservation.from >= p->reservation.to - p->reservation.from || within(ip, mm_key_out, mm_key_ret_end))
+			close_key(t, frame);
+	} else if (p->flags & MM_START_PAGES) {
+		u64 token;
+
+		__asm__ volatile("mov %%r15, %0" : "=r"(token));
+		if (((struct context *)frame)->r15 != token)
+			hide_pages(t, frame, token);
+	}
+}
+
 /* From mm_kmod_entry, and back to it where no frame was needed. */
 void mm_kmod_call(struct mm_thread *t)
 {
@@ -148,7 +177,7 @@ void mm_kmod_call(struct mm_thread *t)
 
 		mm_keep_regs(&t->regs, uc);
 		uc->sigmask = mm_real_mask(t);
-		mm_close_key(t, t->frame);
+		mm_close(t, t->frame, 0);
 		mm_leave_by(t->frame);
 	}
 }

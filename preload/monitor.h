@@ -25,9 +25,11 @@ void mm_kmod_handler(void);
 extern const char mm_kmod_announce[];
 void mm_leave_by(u8 *frame) __attribute__((noreturn));
 void mm_key_entry(void);
+void mm_pages_entry(void);
+extern const char mm_hide[];
 extern const char mm_key_out[], mm_key_out_end[], mm_key_ret[], mm_key_ret_end[];
 u8 *mm_frame(struct mm_thread *t);
-void mm_close_key(struct mm_thread *t, u8 *frame);
+void mm_close(struct mm_thread *t, u8 *frame, u64 ip);
 
 /* monitor.c: one call */
 void mm_monitor(struct mm_thread *t);

@@ -10,16 +10,18 @@
  * mm_key_entry: the same with a protection key. It closes the key, behind which nothing of the block can be read, so the last registers
  * come from the exit page, which is the program's: another thread that changes it leads nobody but the program astray. The stack
  * pointer is that page for a moment; a signal there goes to the alternate stack. mm_key_out to mm_key_out_end can begin anew at
- * any point. mm_key_ret is where rt_sigreturn leads in the program's place (mm_close_key): all registers are there but those that stand
+ * any point. mm_key_ret is where rt_sigreturn leads in the program's place (mm_close): all registers are there but those that stand
  * on the exit page, and the address to go on at lies on the program's stack, below what it may use (the red zone, 128 bytes).
+ *
+ * mm_pages_entry: the same where the module hides the monitor's pages: it leaves by a call, which restores all registers from the block.
  *
  * mm_kmod_handler: every signal handler that the kernel knows. The kernel enters it with the program's r15 and with all keys closed, so it begins by a call
  * that the module answers by letting it in, once for each signal that was really delivered; the number means nothing.
  */
 	.include "scrub.inc"
 	.text
-	.globl mm_key_entry, mm_key_out, mm_key_out_end, mm_key_ret, mm_key_ret_end, mm_kmod_entry, mm_kmod_handler, mm_kmod_announce, mm_leave_by
-	.hidden mm_key_entry, mm_key_out, mm_key_out_end, mm_key_ret, mm_key_ret_end, mm_kmod_entry, mm_kmod_handler, mm_kmod_announce, mm_leave_by
+	.globl mm_key_entry, mm_pages_entry, mm_key_out, mm_key_out_end, mm_key_ret, mm_key_ret_end, mm_kmod_entry, mm_kmod_handler, mm_kmod_announce, mm_leave_by
+	.hidden mm_key_entry, mm_pages_entry, mm_key_out, mm_key_out_end, mm_key_ret, mm_key_ret_end, mm_kmod_entry, mm_kmod_handler, mm_kmod_announce, mm_leave_by
 
 	/* What the module has not kept of the program's registers; then one call in C. */
 	.macro enter
@@ -121,6 +123,11 @@ mm_key_ret:
 	mov (%rsp), %rsp
 	ret $128
 mm_key_ret_end:
+
+	.p2align 6
+mm_pages_entry:
+	enter
+	jmp mm_hide
 
 	.p2align 4
 mm_kmod_handler:

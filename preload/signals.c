@@ -384,7 +384,5 @@ void mm_on_signal(int signo, u8 *info, u8 *frame, struct mm_thread *t)
 	u64 ip = uc->ip;
 
 	on_signal(signo, info, frame, t);
-	/* back to the program, or to our last instructions, which have closed the key already */
-	if (!in_monitor(t->proc, ip) || (ip >= (u64)mm_key_out && ip < (u64)mm_key_ret_end))
-		mm_close_key(t, frame);
+	mm_close(t, frame, ip);
 }

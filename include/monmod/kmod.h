@@ -15,7 +15,9 @@
  * A call of an armed thread from outside the gates is not carried out. The module writes number, ip, sp, flags and r15 into the
  * thread's block (struct mm_kmod_block), and the thread goes on at `entry` with rsp = the block. With MM_KMOD_GUARD_TOKEN r15
  * then holds a token without which the gates let nothing pass; with MM_KMOD_GUARD_KEY the key MM_KMOD_KEY is open in PKRU. mmap of
- * such a descriptor takes the key and opens it, arming closes it, and the library closes it wherever it leaves.
+ * such a descriptor takes the key and opens it, arming closes it, and the library closes it wherever it leaves. With
+ * MM_KMOD_GUARD_PAGES it leaves by the call MM_KMOD_LEAVE at a gate, and goes on with all registers as the block has them. Threads of one
+ * process share their page tables: while one is inside, the memory is there for the others too.
  *
  * Every structure begins with the version; another one is answered EPROTO. Unknown flags and guards are EINVAL.
  */
@@ -34,6 +36,9 @@
 #define MM_KMOD_GUARD_TOKEN 1u /* gates pass calls with the token in r15 only */
 #define MM_KMOD_GUARD_KEY \
 	2u /* gates pass calls with the monitor's protection key open only, and it is on the descriptor's memory */
+
+#define MM_KMOD_GUARD_PAGES \
+	3u /* the token, and the descriptor's memory is there for user space only between a redirect and MM_KMOD_LEAVE */
 
 #define MM_KMOD_KEY 1u                  /* the first that a process gets */
 #define MM_KMOD_PKRU_CLOSED 0x55555554u /* every key but 0 is closed: what the kernel starts programs with (init_pkru) */
@@ -75,6 +80,8 @@ struct mm_kmod_next {
 struct mm_kmod_block {
 	uint64_t ax, bx, cx, dx, si, di, bp, sp, r8, r9, r10, r11, r12, r13, r14, r15, ip, flags;
 };
+
+#define MM_KMOD_LEAVE 0xfffffffeu /* no number of a call */
 
 enum mm_kmod_offence {
 	MM_KMOD_GATE = 1,     /* a call at a gate by who is not the monitor */

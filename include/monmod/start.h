@@ -75,6 +75,7 @@ struct mm_bases {
 #define MM_START_APART 0x8u           /* each variant has a supervisor of its own: descriptors cannot be passed */
 #define MM_START_KMOD 0x10u           /* back end kmod: the last descriptor is for arming (include/monmod/kmod.h) */
 #define MM_START_KEY 0x20u            /* … and its guard is MM_KMOD_GUARD_KEY */
+#define MM_START_PAGES 0x80u          /* … and its guard is MM_KMOD_GUARD_PAGES */
 #define MM_START_CODE 0x40u           /* … and what opens the key is taken out of the program's code */
 
 struct mm_msg_start {

@@ -96,8 +96,8 @@ var entries = []choice{
 }
 
 var guards = []choice{
-	{value: "full", doc: "Code is searched before it may run, and changed or refused where it could open the monitor's protection key; memory that can be written and executed is refused. Without the kernel module and protection keys there is nothing to open, and the same as `weak`."},
-	{value: "weak", doc: "Code runs as it is, also code that the program has just written (JIT compilers). Every start warns where that leaves a door open."},
+	{value: "full", doc: "Code is searched before it may run, and changed or refused where it could open the monitor's protection key; memory that can be written and executed is refused. On processors without such keys the monitor's memory is out of the program's page tables while the program runs. Without the kernel module there is neither."},
+	{value: "weak", doc: "Code runs as it is, also code that the program has just written (JIT compilers), and without protection keys the monitor's memory stays where it is: calls are cheaper. Every start warns what that leaves open."},
 }
 
 var filesystems = []choice{

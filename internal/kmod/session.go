@@ -26,6 +26,7 @@ const (
 	GuardNone  Guard = abi.KmodGuardNone  // gates pass every call
 	GuardToken Guard = abi.KmodGuardToken // gates pass the monitor's calls only
 	GuardKey   Guard = abi.KmodGuardKey   // the same, and the monitor's memory has a protection key
+	GuardPages Guard = abi.KmodGuardPages // the same, and the monitor's memory is out of the page tables while the program runs
 )
 
 // Session is an open device. Its end, also by the death of this process, kills every task that is armed in it.
@@ -70,7 +71,7 @@ func (s *Session) Best() Guard {
 	if s.guards>>GuardKey&1 != 0 {
 		return GuardKey
 	}
-	return GuardToken
+	return GuardPages
 }
 
 // String names a guard.
@@ -82,6 +83,8 @@ func (g Guard) String() string {
 		return "token"
 	case GuardKey:
 		return "protection key"
+	case GuardPages:
+		return "hidden pages"
 	}
 	return fmt.Sprintf("guard %d", uint32(g))
 }

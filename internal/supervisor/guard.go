@@ -18,8 +18,8 @@ func (s *session) openModule() error {
 	if s.module, err = kmod.Open(); err != nil {
 		return failf(ExitConfig, "back end kmod: %w", err)
 	}
-	if s.group.Guard == config.GuardWeak && s.module.Best() == kmod.GuardKey {
-		s.log.Warnf("group %s says guard: weak: code of the program that can open the monitor's protection key is left as it is", s.group.Name)
+	if s.group.Guard == config.GuardWeak {
+		s.log.Warnf("group %s says guard: weak: %s", s.group.Name, weakness[s.guard()])
 	}
 	s.helper.Go(func() {
 		for s.module.Wait() == nil && s.post(event{call: s.takeViolations}) {
@@ -28,17 +28,36 @@ func (s *session) openModule() error {
 	return nil
 }
 
+// weakness is what `guard: weak` leaves open, by guard.
+var weakness = map[kmod.Guard]string{
+	kmod.GuardKey:   "code of the program that can open the monitor's protection key is left as it is",
+	kmod.GuardToken: "the monitor's memory can be written by the program that it watches",
+}
+
+// guard is what the group's variants of this host are armed with.
+func (s *session) guard() kmod.Guard {
+	best := s.module.Best()
+	if best == kmod.GuardPages && s.group.Guard == config.GuardWeak {
+		return kmod.GuardToken
+	}
+	return best
+}
+
 // guardFlags are what the library is told of the module and its guard.
 func (s *session) guardFlags() uint32 {
-	switch {
-	case s.module == nil:
+	if s.module == nil {
 		return 0
-	case s.module.Best() != kmod.GuardKey:
-		return abi.StartKmod
-	case s.group.Guard == config.GuardWeak:
-		return abi.StartKmod | abi.StartKey
 	}
-	return abi.StartKmod | abi.StartKey | abi.StartCode
+	switch s.guard() {
+	case kmod.GuardPages:
+		return abi.StartKmod | abi.StartPages
+	case kmod.GuardKey:
+		if s.group.Guard == config.GuardWeak {
+			return abi.StartKmod | abi.StartKey
+		}
+		return abi.StartKmod | abi.StartKey | abi.StartCode
+	}
+	return abi.StartKmod
 }
 
 // takeViolations hears what the module has killed variants for. It knows before the kernel tells of their ends.

@@ -193,7 +193,7 @@ func (s *session) sendStart(v *variant, blob int, pass passes) error {
 		fds = append(fds, pass.follower[v.slot])
 	}
 	if s.module != nil {
-		arming, err := s.module.Arming(s.module.Best())
+		arming, err := s.module.Arming(s.guard())
 		if err != nil {
 			return failf(ExitConfig, "%s: %w", v, err)
 		}

@@ -35,24 +35,24 @@ var life = []string{"registers", "numbers", "forked", "threads", "vforked", "str
 	"switches", "traced", "attached", "signalled", "sud"}
 
 // attacks are those of c/attack.c, with what they come to by who makes them: a program that is not armed, one whose gates are
-// open to everyone, one whose gates want a token, and one with a key on the monitor's memory.
-var attacks = []struct{ name, unarmed, none, token, key string }{
-	{"gate", "", "through", "ended by 137, gate", "ended by 137, gate"},
-	{"store", "through", "", "through", "ended by 139"},
-	{"middle", "", "through", "ended by 137, gate", ""},
-	{"handler", "", "ended by 137, signal", "ended by 137, signal", ""},
-	{"int80", "through", "ended by 137, compat", "ended by 137, compat", ""},
-	{"vsyscall", "through", "ended by 137, vsyscall", "ended by 137, vsyscall", ""},
-	{"whole", "through", "", "ended by 137, unmapped", ""},
-	{"over", "through", "", "ended by 137, unmapped", ""},
-	{"keep", "through", "", "ended by 1", ""},
-	{"dont", "through", "", "ended by 1, child, of another", ""},
+// open to everyone, one whose gates want a token, one whose monitor's memory is hidden besides, and one with a key on it.
+var attacks = []struct{ name, unarmed, none, token, pages, key string }{
+	{"gate", "", "through", "ended by 137, gate", "ended by 137, gate", "ended by 137, gate"},
+	{"store", "through", "", "through", "ended by 139", "ended by 139"},
+	{"middle", "", "through", "ended by 137, gate", "ended by 137, gate", ""},
+	{"handler", "", "ended by 137, signal", "ended by 137, signal", "ended by 137, signal", ""},
+	{"int80", "through", "ended by 137, compat", "ended by 137, compat", "", ""},
+	{"vsyscall", "through", "ended by 137, vsyscall", "ended by 137, vsyscall", "", ""},
+	{"whole", "through", "", "ended by 137, unmapped", "ended by 137, unmapped", ""},
+	{"over", "through", "", "ended by 137, unmapped", "ended by 137, unmapped", ""},
+	{"keep", "through", "", "ended by 1", "", ""},
+	{"dont", "through", "", "ended by 1, child, of another", "ended by 1, child, of another", ""},
 	{"refused",
 		"munmap done, fixed done, mprotect part done, pkey_mprotect done, dontneed done, pageout done, mem done, writev done, " +
 			"mremap part done, double done, mprotect done, mremap done, through",
 		"",
 		"munmap EPERM, fixed EPERM, mprotect part EPERM, pkey_mprotect EPERM, dontneed EINVAL, pageout EINVAL, mem EIO, writev EFAULT, " +
-			"mremap part EPERM, double EFAULT, mprotect EPERM, mremap EPERM, map again EBUSY, arm again EALREADY, through", ""},
+			"mremap part EPERM, double EFAULT, mprotect EPERM, mremap EPERM, map again EBUSY, arm again EALREADY, through", "", ""},
 }
 
 // TestClients has the module serve a client that is not the library: what it promises to armed programs, what it does about those
@@ -74,7 +74,9 @@ strace -f -o /out/traced /c/life numbers >/dev/null; echo "strace $?"
 ` + busy)
 		want.WriteString("inside: 0\nstrace 1\n" + busyWant)
 		for _, a := range attacks {
-			for _, by := range []struct{ who, result string }{{"unarmed", a.unarmed}, {"none", a.none}, {"token", a.token}, {"key", a.key}} {
+			for _, by := range []struct{ who, result string }{
+				{"unarmed", a.unarmed}, {"none", a.none}, {"token", a.token}, {"pages", a.pages}, {"key", a.key},
+			} {
 				if by.result != "" {
 					run(by.result, "attack %s %s", a.name, by.who)
 				}

@@ -77,7 +77,7 @@ func eachGuard(t *testing.T, test func(t *testing.T, k guest.Kernel, boot string
 	each(t, func(t *testing.T, k guest.Kernel) {
 		t.Run("key", func(t *testing.T) { test(t, k, "") })
 		if k == guest.Kernels[0] {
-			t.Run("token", func(t *testing.T) { test(t, k, "nopku") })
+			t.Run("pages", func(t *testing.T) { test(t, k, "nopku") })
 		}
 	})
 }

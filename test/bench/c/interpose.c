@@ -22,9 +22,9 @@
 #include <unistd.h>
 #include "../../../include/monmod/kmod.h"
 
-enum { PAGE = 4096, ROUNDS = 20, CALLS = 100, OTHERS = 4 };
+enum { PAGE = 4096, ROUNDS = 20, CALLS = 100, OTHERS = 4, TOUCHED = 16 };
 
-extern char gates[], gates_end[], pass[], come_back[], entry[], entry_key[], announce[];
+extern char gates[], gates_end[], pass[], come_back[], entry[], entry_key[], entry_pages[], announce[];
 
 long gate(long number, const greg_t *arguments) __asm__("pass");
 uint64_t exit_page[8] __asm__("exit_page");
@@ -82,6 +82,10 @@ __asm__(".section .gates,\"ax\",@progbits\n"
 	"come_back:\n"
 	"	mov $15, %eax\n"
 	"	syscall\n"
+	"hide:\n"
+	"	mov $-2, %eax\n" /* MM_KMOD_LEAVE */
+	"	syscall\n"
+	"	ud2\n"
 	"	.p2align 12\n"
 	"gates_end:\n"
 	"	.text\n"
@@ -96,6 +100,14 @@ __asm__(".section .gates,\"ax\",@progbits\n"
 	"	mov 120(%rsp), %r15\n"
 	"	mov 56(%rsp), %rsp\n"
 	"	jmp *%rcx\n"
+	"entry_pages:\n" KEEP
+	"	lea -2 * 4096(%rsp), %rax\n" /* as many pages as the library uses in a call */
+	"	mov $16, %ecx\n"
+	"2:	incl (%rax)\n"
+	"	sub $4096, %rax\n"
+	"	dec %ecx\n"
+	"	jnz 2b\n"
+	"	jmp hide\n"
 	"entry_key:\n" KEEP RESTORE
 	"	lea exit_page(%rip), %r11\n"
 	"	mov 136(%rsp), %rax\n"
@@ -167,16 +179,17 @@ static void arm_kmod(uint32_t guard)
 	struct mm_kmod_arming arming = { MM_KMOD_VERSION, guard };
 	int fd = ioctl(session, MM_KMOD_IOC_ARMING, &arming);
 	need(fd >= 0, "ask for an arming descriptor");
-	char *memory = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0); /* a stack below the block */
+	size_t bytes = (TOUCHED + 2) * PAGE; /* other pages, a stack, the block */
+	char *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	need(memory != MAP_FAILED, "map memory of the monitor's");
-	memset(memory, 0, 2 * PAGE);
+	memset(memory, 0, bytes);
 	struct mm_kmod_arm arm = {
 		.version = MM_KMOD_VERSION,
 		.gates = (uint64_t)gates,
 		.gates_bytes = gates_end - gates,
-		.entry = (uint64_t)(guard == MM_KMOD_GUARD_KEY ? entry_key : entry),
+		.entry = (uint64_t)(guard == MM_KMOD_GUARD_KEY ? entry_key : guard == MM_KMOD_GUARD_PAGES ? entry_pages : entry),
 		.announce = (uint64_t)announce,
-		.block = (uint64_t)memory + PAGE,
+		.block = (uint64_t)memory + bytes - PAGE,
 	};
 	need(!ioctl(fd, MM_KMOD_IOC_ARM, &arm), "arm this thread");
 }
@@ -280,7 +293,7 @@ int main(int argc, char **argv)
 		if (!strcmp(argv[2], calls[i].name))
 			c = &calls[i];
 	if (!c) {
-		fprintf(stderr, "usage: interpose native|sud|kmod-none|kmod-token|kmod-key|beside CALL FILE\n");
+		fprintf(stderr, "usage: interpose native|sud|kmod-none|kmod-token|kmod-pages|kmod-key|beside CALL FILE\n");
 		return 64;
 	}
 	int others = start_others(!strcmp(argv[1], "beside")); /* before the file is opened, which they would share */
@@ -293,6 +306,8 @@ int main(int argc, char **argv)
 		arm_kmod(MM_KMOD_GUARD_NONE);
 	else if (!strcmp(argv[1], "kmod-token"))
 		arm_kmod(MM_KMOD_GUARD_TOKEN);
+	else if (!strcmp(argv[1], "kmod-pages"))
+		arm_kmod(MM_KMOD_GUARD_PAGES);
 	else if (!strcmp(argv[1], "kmod-key"))
 		arm_kmod(MM_KMOD_GUARD_KEY);
 	else

@@ -32,6 +32,7 @@ var mechanisms = []mechanism{
 	{"sud", "`sud`"},
 	{"kmod-none", "`kmod`, unguarded"},
 	{"kmod-token", "`kmod`, gates guarded by a token"},
+	{"kmod-pages", "`kmod`, guarded by a token and by hiding 18 pages"},
 	{"kmod-key", "`kmod`, gates and memory guarded by a protection key"},
 	{"beside", "unmonitored, beside armed processes"},
 }
@@ -48,7 +49,7 @@ mkdir -p /tmp/r; truncate -s 1G /tmp/file
 once() { local n; n=$(/bench/interpose $1 $2 /tmp/file); echo "interpose $1 $2 $n"; }
 for c in %[1]s; do once native $c; done
 monmod kmod load /m/monmod.ko
-for c in %[1]s; do for m in sud kmod-none kmod-token kmod-key beside; do once $m $c; done; done
+for c in %[1]s; do for m in sud kmod-none kmod-token kmod-pages kmod-key beside; do once $m $c; done; done
 for c in %[1]s; do
 	n=$(/bench/calls $c %[2]d /tmp/file)
 	echo "monitor native - $c $n"

@@ -33,7 +33,7 @@ static void bad_arguments(void)
 	const int both = PROT_READ | PROT_WRITE;
 	struct mm_kmod_info info = {.version = 2};
 	struct mm_kmod_library library = {MM_KMOD_VERSION, -1}, old = {0, 0};
-	struct mm_kmod_arming new = {2, 0}, unknown = {MM_KMOD_VERSION, 3}, huge = {MM_KMOD_VERSION, 0xffffffff};
+	struct mm_kmod_arming new = {2, 0}, unknown = {MM_KMOD_VERSION, 4}, huge = {MM_KMOD_VERSION, 0xffffffff};
 	struct mm_kmod_next n;
 	pid_t pid;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `attack NAME none|token|key|unarmed`: what an armed program does to get past the monitor. Prints how it ended and what the module
+ * `attack NAME none|token|pages|key|unarmed`: what an armed program does to get past the monitor. Prints how it ended and what the module
  * said of it; "through" is an attack that had what it wanted.
  */
 #include "client.h"
@@ -182,6 +182,8 @@ int main(int argc, char **argv)
 		guard = MM_KMOD_GUARD_NONE;
 	else if (!strcmp(argv[2], "token"))
 		guard = MM_KMOD_GUARD_TOKEN;
+	else if (!strcmp(argv[2], "pages"))
+		guard = MM_KMOD_GUARD_PAGES;
 	else if (!strcmp(argv[2], "key"))
 		guard = MM_KMOD_GUARD_KEY;
 	open_session();
