@@ -172,6 +172,7 @@ void mm_boot(u64 *sp)
 	mm_boot_load(b);
 	stack = mm_boot_stack(b);
 	mm_boot_drop_vdso(b);
+	mm_boot_seal(b);
 	mm_boot_ready(b);
 	rename_arguments(b);
 

@@ -43,6 +43,7 @@ const void *mm_boot_section(const struct mm_boot *b, u32 tag, u64 *bytes);
 
 /* layout.c: the reservation. With a protection key all of it is the key's, but for the exit page. */
 void mm_boot_layout(struct mm_boot *b);
+void mm_boot_seal(const struct mm_boot *b);
 void *mm_boot_map(const struct mm_boot *b, u64 at, u64 bytes, int fd, int writable, u64 offset);
 
 /* state.c: limits, directory, descriptors … made equal */

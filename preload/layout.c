@@ -7,6 +7,10 @@
 #include <linux/errno.h>
 #include <linux/mman.h>
 
+#ifndef __NR_mseal
+#define __NR_mseal 462 /* Linux 6.10 */
+#endif
+
 struct plan {
 	u64 at;
 };
@@ -133,4 +137,14 @@ void mm_boot_layout(struct mm_boot *b)
 		p->index[i] = (struct mm_index *)(base + index_at + i * MM_PAGE);
 	p->mine = p->index[0];
 	p->counters = (struct mm_counters *)(b->start.role == MM_LEADER ? &p->stream->counters : &p->mine->counters);
+}
+
+/* Nobody changes the reservation's mappings again, by whatever way a call gets past us. Older kernels have no such call. */
+void mm_boot_seal(const struct mm_boot *b)
+{
+	const struct mm_range *r = &b->proc->reservation;
+	s64 error = mm_sys3(__NR_mseal, r->from, r->to - r->from, 0);
+
+	if (error < 0 && error != -ENOSYS && error != -EPERM) /* EPERM: a container's profile that knows no such call */
+		mm_boot_fail(b, 70, error, "sealing the monitor's memory:", "refused by the kernel");
 }

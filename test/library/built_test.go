@@ -94,14 +94,14 @@ func TestInstructions(t *testing.T) {
 		slices.Sort(found)
 		// mm_app_syscall is the label in mm_app_gate at which a signal is told from one that came too late; the call in
 		// mm_kmod_handler is one that the kernel module answers, outside the gates
-		if want := []string{"mm_app_syscall", "mm_gate", "mm_kmod_handler", "mm_return"}; !slices.Equal(found, want) {
+		if want := []string{"mm_app_syscall", "mm_gate", "mm_hide", "mm_kmod_handler", "mm_return"}; !slices.Equal(found, want) {
 			t.Errorf("the kernel is entered in %v, want %v", found, want)
 		}
 		if gates.Addr%4096 != 0 || gates.Size > 4096 {
 			t.Errorf("the gates lie at %#x, %d bytes: they have a page of their own", gates.Addr, gates.Size)
 		}
 		// on the page that Syscall User Dispatch lets pass, not even in the middle of another instruction
-		for bytesOf, want := range map[string]int{"\x0f\x05": 3, "\x0f\x34": 0, "\xcd\x80": 0} {
+		for bytesOf, want := range map[string]int{"\x0f\x05": 4, "\x0f\x34": 0, "\xcd\x80": 0} {
 			if n := bytes.Count(code, []byte(bytesOf)); n != want {
 				t.Errorf("% x stands %d times on the gates' page, want %d", bytesOf, n, want)
 			}
@@ -121,7 +121,8 @@ func TestInstructions(t *testing.T) {
 	t.Run("r15", func(t *testing.T) {
 		named := regexp.MustCompile(`%r15`)
 		may := map[string]string{"mm_preload": "keeps it for the loader", "mm_leave_to": "clears it for the program",
-			"mm_kmod_entry": "gives the program its own back", "mm_key_entry": "the same"}
+			"mm_kmod_entry": "gives the program its own back", "mm_key_entry": "the same",
+			"mm_close": "asks whether it is the token that a frame has"}
 		for _, i := range all {
 			if named.MatchString(i.text) && may[i.in] == "" {
 				t.Errorf("%s: %s: %s (the register is reserved for the thread's token)", i.address, i.in, i.text)

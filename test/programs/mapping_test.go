@@ -1,8 +1,14 @@
 package programs
 
 import (
+	"fmt"
+	"os"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
+
+	"github.com/monmod/monmod/test/internal/target"
 )
 
 // TestSharedMappingStaysReadable guards against stores to a file that nothing compares: a shared mapping for reading of a file
@@ -30,3 +36,44 @@ print("mprotect", libc.mprotect(at, 4096, mmap.PROT_READ | mmap.PROT_WRITE), cty
 		}
 	})
 }
+
+// TestMonitorIsSealed looks at the monitor's mappings of a running variant from outside: each is sealed where the kernel seals.
+func TestMonitorIsSealed(t *testing.T) {
+	if _, _, errno := syscall.Syscall(sysMseal, 0, 0, 0); errno == syscall.ENOSYS {
+		t.Skip("this kernel has no mseal (Linux 6.10)")
+	}
+	inWays(t, []target.How{twoFull}, func(s stage) {
+		stdin, feed, err := os.Pipe()
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		defer stdin.Close()
+		defer feed.Close()
+		spec := s.spec(s.behave, "peek")
+		spec.Stdin = stdin
+		pid := s.firstLinePid(s.start(spec))
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps", pid))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		var ours bool
+		mappings := 0
+		for line := range strings.Lines(string(text)) {
+			var from, to uint64
+			if n, _ := fmt.Sscanf(line, "%x-%x ", &from, &to); n == 2 {
+				ours = from >= 0x2000_0000_0000 && from < 0x5000_0000_0000 // internal/supervisor/bases.go
+			}
+			if flags, ok := strings.CutPrefix(line, "VmFlags:"); ok && ours {
+				mappings++
+				if !slices.Contains(strings.Fields(flags), "sl") {
+					s.t.Errorf("a mapping of the monitor's is not sealed: %s", flags)
+				}
+			}
+		}
+		if mappings < 10 {
+			s.t.Errorf("only %d mappings of the monitor's were found", mappings)
+		}
+	})
+}
+
+const sysMseal = 462
