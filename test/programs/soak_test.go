@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/monmod/monmod/test/internal/machine"
 	"github.com/monmod/monmod/test/internal/proc"
@@ -90,6 +91,7 @@ func soakOne(t *testing.T, name, load string, rounds int, journal Journal) {
 	if err := journal.Read(name, load, done); err != nil {
 		t.Fatal(err)
 	}
+	runDeadline = 10 * time.Minute
 	b := ready(t, workload(t, name), startOrigin(t))
 	want := b.baseline(t)
 	for _, how := range Matrix {
