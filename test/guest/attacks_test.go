@@ -47,6 +47,7 @@ var attacks = []struct{ name, unarmed, none, token, pages, key string }{
 	{"over", "through", "", "ended by 137, unmapped", "ended by 137, unmapped", ""},
 	{"keep", "through", "", "ended by 1", "", ""},
 	{"dont", "through", "", "ended by 1, child, of another", "ended by 1, child, of another", ""},
+	{"second", "", "", "through", "through", "ended by 139"},
 	{"refused",
 		"munmap done, fixed done, mprotect part done, pkey_mprotect done, dontneed done, pageout done, mem done, writev done, " +
 			"mremap part done, double done, mprotect done, mremap done, through",

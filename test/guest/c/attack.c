@@ -156,12 +156,37 @@ static int dont(void)
 	return !pid ? 0 : ends(pid) ? 1 : THROUGH;
 }
 
+/*
+ * One thread is inside, waiting in a call, and another one stores. A key is each thread's own (this one closes it, as the library does
+ * when it leaves); pages are there for both.
+ */
+static int wakes[2];
+
+static void stores(void)
+{
+	if (guard == MM_KMOD_GUARD_KEY)
+		__asm__ volatile("wrpkru" : : "a"(MM_KMOD_PKRU_CLOSED), "c"(0), "d"(0));
+	*(volatile char *)(block(0) + PAGE / 2) = 1;
+	raw(SYS_write, wakes[1], (long)"", 1, 0, 0, 0);
+	for (;;)
+		raw(SYS_exit, 0, 0, 0, 0, 0, 0);
+}
+
+static int second(void)
+{
+	static char stack[65536] __attribute__((aligned(16)));
+	char byte;
+
+	check(pipe(wakes) == 0 && next(1) == 0 && thread(stores, stack + sizeof(stack)) > 0);
+	return raw(SYS_read, wakes[0], (long)&byte, 1, 0, 0, 0) == 1 ? THROUGH : 1;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(void);
 } all[] = {
     {"gate", gate},   {"store", store}, {"middle", middle},   {"handler", handler}, {"int80", int80}, {"vsyscall", vsyscall},
-    {"whole", whole}, {"over", over},   {"refused", refused}, {"keep", keep},       {"dont", dont},
+    {"whole", whole}, {"over", over},   {"refused", refused}, {"keep", keep},       {"dont", dont},   {"second", second},
 };
 
 int main(int argc, char **argv)
