@@ -67,7 +67,8 @@ bench: build
 bench-guest: build
 	go run ./test/bench/kmod -out docs/benchmarks-kmod.md
 
-# Hours: every program 50 times in every way, quiet and under load, then every fuzz target for FUZZTIME.
+# Hours: every program 50 times in every way, quiet and under load, then every fuzz target for FUZZTIME. An interrupted one goes on
+# where it was, as long as what was built is the same (the journal is in build/soak).
 soak: build
 	MONMOD_SOAK=$(or $(MONMOD_SOAK),50) MONMOD_SOAK_TABLE=docs/compatibility.md go test -timeout 0 -count 1 -run '^TestSoak$$' ./test/programs
 	scripts/fuzz $(or $(FUZZTIME),1m)
