@@ -67,7 +67,7 @@ static s64 clean(struct mm_code *c)
 {
 	s64 r = mm_rewrite(c);
 
-	if (r < 0)
+	if (r < 0 || (c->stubs && !mm_stubs_sound(c)))
 		r = refuse(c);
 	if (c->stubs) {
 		if (r < 0)
@@ -97,44 +97,77 @@ s64 mm_code_map(struct mm_code *c, u64 bytes, u64 prot)
 	return r < 0 ? r : mm_sys3(__NR_mprotect, c->at, c->n, prot);
 }
 
-static s64 take_over(struct mm_thread *t, u64 at, u64 n, u64 prot, u8 *copy)
+/* Do the new bytes go on from, or into, what lies beside them? */
+static int edges_open(const struct mm_thread *t, const struct mm_code *c)
 {
-	struct mm_code c = {.p = t->proc, .bytes = copy, .at = at, .n = n, .fd = -1};
-	s64 r;
+	u8 before[2 * EDGE] = {0}, behind[2 * EDGE] = {0};
 
-	for (u64 done = 0; done < n; done += MM_PAGE)
-		if (mm_in(t, copy + done, at + done, MM_PAGE) != MM_PAGE)
-			return -EACCES; /* behind a file's end, or memory that is not the program's */
-	r = clean(&c);
+	mm_in(t, before, c->at - EDGE, EDGE);
+	memcpy(before + EDGE, c->bytes, EDGE);
+	memcpy(behind, c->bytes + c->n - EDGE, EDGE);
+	mm_in(t, behind + EDGE, c->at + c->n, EDGE);
+	return mm_opens_key(before, sizeof(before), 0) < sizeof(before) || mm_opens_key(behind, sizeof(behind), 0) < sizeof(behind);
+}
+
+static s64 copy_in(struct mm_thread *t, const struct mm_code *c)
+{
+	for (u64 done = 0; done < c->n; done += MM_PAGE)
+		if (mm_in(t, c->bytes + done, c->at + done, MM_PAGE) != MM_PAGE)
+			return -EACCES; /* behind a file's end, memory that may not be read, or that is not the program's */
+	return 0;
+}
+
+static s64 take_over(struct mm_thread *t, struct mm_code *c, u64 prot)
+{
+	s64 r = copy_in(t, c);
+
+	if (r < 0) { /* says what is wrong with the range; what may not be read yet can be now */
+		r = mm_sys3(__NR_mprotect, c->at, c->n, PROT_READ);
+		if (r >= 0)
+			r = copy_in(t, c);
+	}
 	if (r >= 0)
-		r = mm_sys3(__NR_mprotect, copy, n, prot);
+		r = clean(c);
+	if (r >= 0 && edges_open(t, c))
+		r = refuse(c);
 	if (r >= 0)
-		r = mm_sys5(__NR_mremap, copy, n, n, 3 /* MAYMOVE, FIXED */, at);
+		r = mm_sys3(__NR_mprotect, c->bytes, c->n, prot);
+	if (r >= 0)
+		r = mm_sys5(__NR_mremap, c->bytes, c->n, c->n, 3 /* MAYMOVE, FIXED */, c->at);
 	return mm_failed(r) ? r : 0;
 }
 
-/* mprotect(2) that makes code of what the program has written: of a copy, which takes its place. */
+/* mprotect(2) that makes code of what the program has written: of a copy, which takes its place. Where it is refused all stays as it was. */
 s64 mm_code_protect(struct mm_thread *t, u64 at, u64 bytes, u64 prot)
 {
-	u64 n = MM_UP(bytes, MM_PAGE);
-	s64 r = mm_code_check(t->proc, prot, MAP_PRIVATE), copy;
+	struct mm_code c = {.p = t->proc, .at = at, .n = MM_UP(bytes, MM_PAGE), .fd = -1};
+	s64 r = mm_code_check(t->proc, prot, MAP_PRIVATE);
 
 	if (r < 0)
 		return r;
-	if (!n || at % MM_PAGE)
+	if (!c.n || at % MM_PAGE)
 		return mm_sys3(__NR_mprotect, at, bytes, prot); /* which says so */
-	r = mm_sys3(__NR_mprotect, at, bytes, PROT_READ);       /* says what is wrong with the range, and nobody writes there now */
-	if (r < 0)
+	r = mm_sys6(__NR_mmap, 0, c.n, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (mm_failed(r))
 		return r;
-	copy = mm_sys6(__NR_mmap, 0, n, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (mm_failed(copy))
-		return copy;
-	r = take_over(t, at, n, prot, (u8 *)copy);
+	c.bytes = (u8 *)r;
+	r = take_over(t, &c, prot | PROT_READ);
 	if (r < 0)
-		mm_sys2(__NR_munmap, copy, n);
-	else if (mm_code_spans(t, at) || mm_code_spans(t, at + n)) {
-		mm_sys3(__NR_mprotect, at, n, PROT_READ);
-		return -EACCES;
-	}
+		mm_sys2(__NR_munmap, c.bytes, c.n);
 	return r;
+}
+
+/* Code that may be executed and not read has a key of the kernel's on it, and could not be looked at later, by its neighbours. */
+u64 mm_code_rights(const struct mm_proc *p, u64 prot)
+{
+	return mm_code_guarded(p) && (prot & PROT_EXEC) ? prot | PROT_READ : prot;
+}
+
+/* Processors with APX have further encodings of these instructions (the prefix d5). */
+int mm_code_known(void)
+{
+	u32 low, high;
+
+	__asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+	return !(low >> 19 & 1);
 }

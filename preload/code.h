@@ -29,10 +29,13 @@ int mm_code_guarded(const struct mm_proc *p);
 s64 mm_code_check(const struct mm_proc *p, u64 prot, u64 flags);
 s64 mm_code_map(struct mm_code *c, u64 bytes, u64 prot);
 s64 mm_code_protect(struct mm_thread *t, u64 at, u64 bytes, u64 prot);
+u64 mm_code_rights(const struct mm_proc *p, u64 prot);
+int mm_code_known(void);
 int mm_code_spans(const struct mm_thread *t, u64 edge);
 
 /* rewrite.c: takes the instructions out. 0, or -EACCES where there is one that it cannot take out. */
 s64 mm_rewrite(struct mm_code *c);
+int mm_stubs_sound(const struct mm_code *c);
 u64 mm_opens_key(const u8 *bytes, u64 n, u64 from); /* where the next such bytes begin, n: nowhere */
 
 /* function.c: the function, as the file's unwind table knows it, that holds an offset of the file */

@@ -133,6 +133,9 @@ int mm_insn(const u8 *p, u64 n, struct mm_insn *i)
 	} else if (op == 0xf6 || op == 0xf7) {
 		if (at < n && !(p[at] >> 3 & 6))
 			how |= op == 0xf6 ? B : Z;
+	} else if ((op == 0xc6 || op == 0xc7) && at < n && p[at] == 0xf8) { /* xabort, xbegin */
+		how = op == 0xc6 ? B : Z | J;
+		at++;
 	} else if (op == 0xff) {
 		i->indirect = at < n && (p[at] >> 3 & 6) == 4;
 		i->call = at < n && (p[at] >> 3 & 6) == 2;

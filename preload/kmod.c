@@ -107,6 +107,8 @@ static void close_key(struct mm_thread *t, u8 *frame)
 	u8 *state = (u8 *)uc->fpstate;
 	u64 *out = (u64 *)(t->exit_page + RET_AT);
 
+	uc->cs = 0x33; /* our code, not the same number of bits further down */
+	uc->ss = 0x2b;
 	if (within(uc->ip, mm_key_out, mm_key_out_end)) {
 		uc->ip = (u64)mm_key_out;
 		uc->sp = t->exit_page;
@@ -135,6 +137,8 @@ static void hide_pages(struct mm_thread *t, u8 *frame, u64 token)
 	struct context *uc = (struct context *)frame;
 
 	mm_load_regs(&t->regs, uc);
+	uc->cs = 0x33;
+	uc->ss = 0x2b;
 	uc->ip = (u64)mm_hide;
 	uc->r15 = token;
 	uc->eflags &= ~TF_NT_AC;

@@ -147,10 +147,8 @@ static s64 map_code(struct mm_boot *b, int fd, u64 from, u64 bytes, int prot, u6
 {
 	u64 n = MM_UP(bytes, MM_PAGE);
 	struct mm_code code = {.p = b->proc, .bytes = (u8 *)from, .at = from, .n = n, .fd = fd, .offset = offset, .low = low};
-	s64 r = mm_code_check(b->proc, prot, MAP_PRIVATE);
+	s64 r = mm_sys6(__NR_mmap, from, n, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 
-	if (!mm_failed(r))
-		r = mm_sys6(__NR_mmap, from, n, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 	return mm_failed(r) ? r : mm_code_map(&code, bytes, prot);
 }
 
@@ -158,10 +156,12 @@ static void map_segment(struct mm_boot *b, int fd, const Elf64_Phdr *ph, u64 bia
 {
 	u64 from = (ph->p_vaddr & ~(u64)(MM_PAGE - 1)) + bias, skew = ph->p_vaddr % MM_PAGE;
 	u64 file_end = ph->p_vaddr + bias + ph->p_filesz, mem_end = ph->p_vaddr + bias + ph->p_memsz;
-	int prot = protection(ph->p_flags);
-	s64 r = 0;
+	int prot = (int)mm_code_rights(b->proc, protection(ph->p_flags));
+	s64 r = mm_code_check(b->proc, prot, MAP_PRIVATE);
 
-	if (ph->p_filesz && (prot & PROT_EXEC) && mm_code_guarded(b->proc))
+	if (mm_failed(r))
+		; /* said below */
+	else if (ph->p_filesz && (prot & PROT_EXEC) && mm_code_guarded(b->proc))
 		r = map_code(b, fd, from, ph->p_filesz + skew, prot, ph->p_offset - skew, low);
 	else if (ph->p_filesz)
 		r = mm_sys6(__NR_mmap, from, ph->p_filesz + skew, prot, MAP_PRIVATE | MAP_FIXED, fd, ph->p_offset - skew);
@@ -248,6 +248,10 @@ void mm_boot_load(struct mm_boot *b)
 	char link[MM_FD_LINK];
 	s64 n;
 
+	if (mm_code_guarded(p) && !mm_code_known())
+		mm_boot_fail(b, 78, 0,
+			     "this processor has instructions (APX) among which what opens a protection key cannot be found yet:",
+			     "write guard: weak in the group's file, or backend: sud");
 	map_image(b, b->fds[0], b->path, b->start.bases.program, &program);
 	/* what /proc/self/exe would show; without /proc the path as found */
 	mm_fd_link(link, b->fds[0]);

@@ -77,7 +77,7 @@ static s64 map(struct mm_thread *t, u64 at, u64 bytes, u64 prot, u64 flags, u64 
 	u64 hint = at;
 	s64 got;
 
-	if ((flags & MAP_FIXED) && at < MM_PAGE)
+	if ((flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) && at < MM_PAGE)
 		return -EPERM; /* as for everyone without CAP_SYS_RAWIO: a null pointer leads nowhere */
 	if ((flags & MAP_FIXED) && reaches_monitor(t->proc, at, bytes, flags, fd))
 		return -ENOMEM;
@@ -383,7 +383,7 @@ s64 mm_execute_mmap(struct mm_thread *t)
 {
 	struct mm_call *c = &t->call;
 	struct mm_proc *p = t->proc;
-	u64 fd = (u64)(s32)c->a[4], flags = c->a[3], prot = c->a[2];
+	u64 fd = (u64)(s32)c->a[4], flags = c->a[3], prot = mm_code_rights(p, c->a[2]);
 	s64 got, own = -1;
 
 	if (c->extra == MM_MAP_SHARED) {

@@ -117,36 +117,68 @@ static int make_stubs(struct mm_code *c)
 	return 1;
 }
 
+/* Takes a stub back: what is left of it would be executable too. */
+static int drop(struct mm_code *c, u64 stub)
+{
+	if (stub < STUBS)
+		memset(c->stubs + stub, 0xcc, STUBS - stub);
+	c->stubs_used = stub;
+	return 0;
+}
+
+static const u8 check[] = {0x31, 0xc9, 0x0f, 0x01, 0xee, /* xor %ecx, %ecx; rdpkru */
+			   0xa8, 0x04, 0x75, 0x02,       /* test $4, %al: the key's; jnz over */
+			   0x0f, 0x0b, 0xb8};            /* ud2; mov $mask, %eax */
+
 /*
  * mov $mask, %eax; xor %edx, %edx; xrstor disp8(%rsp): the resolver's own words. The mask is known, and that rdx is zero, so that only
- * rcx and the flags must be kept.
+ * rcx and the flags must be kept. Its own bytes stand nowhere in this file: constants are executable, as all of the library's image.
  */
 static int restores(struct mm_code *c, u64 o)
 {
 	static const u8 keep[] = {0x48, 0x8d, 0x64, 0x24, 0x80,           /* lea -128(%rsp), %rsp: the red zone */
-				  0x51, 0x9c,                             /* push %rcx; pushfq */
-				  0x0f, 0xae, 0xac, 0x24};                /* xrstor disp32(%rsp) */
-	static const u8 check[] = {0x31, 0xc9, 0x0f, 0x01, 0xee,          /* xor %ecx, %ecx; rdpkru */
-				   0xa8, 0x04, 0x75, 0x02,                /* test $4, %al: the key's; jnz over */
-				   0x0f, 0x0b, 0xb8};                     /* ud2; mov $mask, %eax */
+				  0x51, 0x9c};                            /* push %rcx; pushfq */
 	static const u8 back[] = {0x31, 0xd2, 0x9d, 0x59,                 /* xor %edx, %edx; popfq; pop %rcx */
 				  0x48, 0x8d, 0xa4, 0x24, 0x80, 0, 0, 0}; /* lea 128(%rsp), %rsp */
-	static const u8 jump = 0xe9;
+	static const u8 jump = 0xe9, apart = 0x90;
 	const u8 *b = c->bytes + o;
-	u64 stub;
+	u32 xrstor = ~0x24acae0fu; /* … disp32(%rsp) */
 	s32 displacement;
 
 	if (o < 7 || o + 5 > c->n || b[-7] != 0xb8 || b[-2] != 0x31 || b[-1] != 0xd2 || b[2] != 0x6c || b[3] != 0x24 ||
 	    !make_stubs(c))
 		return 0;
-	stub = c->stubs_used;
+	__asm__("not %0" : "+r"(xrstor));
 	displacement = (signed char)b[4] + 128 + 16;
-	put(c, keep, sizeof(keep));
-	put(c, &displacement, 4);
-	put(c, check, sizeof(check));
-	put(c, b - 6, 4);
-	put(c, back, sizeof(back));
-	return put_jump(c, &jump, 1, c->at + o + 5) && put_way(c, o, 5, stub);
+	for (u64 tries = 0; tries < 8; tries++) { /* the jump's distance must not make such bytes */
+		u64 stub = c->stubs_used, is;
+
+		for (u64 i = 0; i < tries; i++)
+			put(c, &apart, 1);
+		is = c->stubs_used + sizeof(keep);
+		put(c, keep, sizeof(keep));
+		put(c, &xrstor, 4);
+		put(c, &displacement, 4);
+		put(c, check, sizeof(check));
+		put(c, b - 6, 4);
+		put(c, back, sizeof(back));
+		if (!put_jump(c, &jump, 1, c->at + o + 5) || c->stubs_used > STUBS)
+			return drop(c, stub);
+		if (mm_opens_key(c->stubs, c->stubs_used, stub) == is &&
+		    mm_opens_key(c->stubs, c->stubs_used, is + 1) == c->stubs_used)
+			return put_way(c, o, 5, stub) || drop(c, stub);
+		drop(c, stub);
+	}
+	return 0;
+}
+
+/* Is every such instruction of the stubs' page followed by its check? Asked when the page is complete. */
+int mm_stubs_sound(const struct mm_code *c)
+{
+	for (u64 i = 0; (i = mm_opens_key(c->stubs, MM_PAGE, i)) < MM_PAGE; i++)
+		if (i + 8 + sizeof(check) > MM_PAGE || memcmp(c->stubs + i + 8, check, sizeof(check)))
+			return 0;
+	return 1;
 }
 
 /* The instructions that hold the bytes at `o` and as many behind them as a jump takes, seen from the function's start. */
@@ -155,10 +187,44 @@ struct span {
 	int several;
 };
 
+/* Where a direct jump leads, as an offset in the code; anything else leads nowhere (~0). */
+static u64 target_of(const struct mm_code *c, u64 at, const struct mm_insn *i)
+{
+	s32 far;
+
+	if (!i->jump_at)
+		return ~0ul;
+	if (i->jump_how == 1)
+		return at + i->bytes + (u64)(s64)(signed char)c->bytes[at + i->jump_at];
+	memcpy(&far, c->bytes + at + i->jump_at, 4);
+	return at + i->bytes + (u64)(s64)far;
+}
+
+/* Part of a function may have been set apart (foo.cold), with jumps back into it. Does the one that holds `at` jump into the span? */
+static int jumps_back(const struct mm_code *c, u64 at, const struct span *s)
+{
+	struct mm_function f;
+	struct mm_insn i;
+
+	if (c->stubs && c->at + at - c->stubs_at < MM_PAGE)
+		return 0; /* a stub of ours comes back to where its own span ends */
+	if (!mm_function(c->fd, c->offset + at, &f) || f.from < c->offset || f.to > c->offset + c->n)
+		return 1;
+	for (at = f.from - c->offset; at < f.to - c->offset; at += i.bytes) {
+		u64 target;
+
+		if (!mm_insn(c->bytes + at, c->n - at, &i))
+			return 1;
+		target = target_of(c, at, &i);
+		if (i.indirect || (target > s->from && target < s->to))
+			return 1;
+	}
+	return 0;
+}
+
 static int find_span(const struct mm_code *c, u64 o, u64 from, u64 to, struct span *s)
 {
 	struct mm_insn i;
-	int elsewhere = 0;
 
 	s->from = s->to = s->several = 0;
 	for (u64 at = from; at < to && (at <= o || s->to < o + 3 || s->to - s->from < JUMP); at += i.bytes) {
@@ -174,26 +240,18 @@ static int find_span(const struct mm_code *c, u64 o, u64 from, u64 to, struct sp
 	}
 	if (!s->to || s->to < o + 3 || s->to - s->from < JUMP || s->to - s->from > MOST)
 		return 0;
-	for (u64 at = from; at < to; at += i.bytes) { /* who jumps into it? */
+	for (u64 at = from; s->several && at < to; at += i.bytes) { /* who may come between its instructions? */
 		u64 target;
 
-		if (!mm_insn(c->bytes + at, to - at, &i))
-			return 0;
-		elsewhere |= i.indirect | i.call;
-		if (!i.jump_at)
-			continue;
-		if (i.jump_how == 1) {
-			target = at + i.bytes + (u64)(s64)(signed char)c->bytes[at + i.jump_at];
-		} else {
-			s32 far;
-
-			memcpy(&far, c->bytes + at + i.jump_at, 4);
-			target = at + i.bytes + (u64)(s64)far;
-		}
+		if (!mm_insn(c->bytes + at, to - at, &i) || i.indirect || i.call)
+			return 0; /* tables of jumps and handlers of exceptions may lead anywhere */
+		target = target_of(c, at, &i);
 		if (target > s->from && target < s->to)
 			return 0;
+		if (i.jump_at && (target < from || target >= to) && jumps_back(c, target, s))
+			return 0;
 	}
-	return !(s->several && elsewhere); /* tables of jumps and handlers of exceptions may lead anywhere */
+	return 1;
 }
 
 /* One instruction, to the stub's end. Calls stay where they are: they are unwound by where they return to. */
@@ -231,19 +289,20 @@ static int moves(struct mm_code *c, const struct span *s)
 	if (!make_stubs(c))
 		return 0;
 	/* at another place if the distances from here make such bytes again */
-	for (int tries = 0; tries < 8; tries++) {
+	for (u64 tries = 0; tries < 8; tries++) {
 		u64 stub = c->stubs_used;
 		struct mm_insn i;
 
+		for (u64 n = 0; n < tries; n++)
+			put(c, &apart, 1);
 		for (u64 at = s->from; at < s->to; at += i.bytes)
 			if (!mm_insn(c->bytes + at, s->to - at, &i) || !move(c, at))
-				return 0;
+				return drop(c, stub);
 		if (!put_jump(c, &jump, 1, c->at + s->to) || c->stubs_used > STUBS)
-			return 0;
-		if (mm_opens_key(c->stubs + stub, c->stubs_used - stub, 0) == c->stubs_used - stub)
-			return put_way(c, s->from, s->to - s->from, stub);
-		c->stubs_used = stub;
-		put(c, &apart, 1);
+			return drop(c, stub);
+		if (mm_opens_key(c->stubs, c->stubs_used, stub) == c->stubs_used)
+			return put_way(c, s->from, s->to - s->from, stub) || drop(c, stub);
+		drop(c, stub);
 	}
 	return 0;
 }

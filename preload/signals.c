@@ -344,6 +344,8 @@ static void on_signal(int signo, u8 *info, u8 *frame, struct mm_thread *t)
 			note(t, signo, info, uc, 1);
 		return;
 	}
+	if (uc->cs != 0x33) /* __USER_CS; nobody's calls and frames are for it */
+		mm_give_up(t, -ENOSYS, "the program ran 32-bit code; only 64-bit code is monitored");
 	if (signo == MM_KICK_SIGNAL) {
 		kicked(t, uc, 0);
 		return;

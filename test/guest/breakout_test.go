@@ -22,6 +22,7 @@ var breakouts = []struct{ name, sud, kmod string }{
 	{"wrpkru", "", "… the monitor itself faulted … exit 70"},
 	{"read", "read: Bad address, Bad address, Bad address, set", "read: Bad address, Bad address, Bad address, set"},
 	{"int3", "exit 139", "exit 139"},
+	{"compat", "… the program ran 32-bit code…exit 70", "… the program ran 32-bit code…exit 70"},
 	{"rseq", "rseq: Function not implemented", "rseq: Function not implemented"},
 }
 

@@ -151,6 +151,24 @@ static const char *by_int3(void)
 	return "through";
 }
 
+/* To where 32-bit code would find its own bytes at the low half of an address of the monitor's. */
+static const char *by_compat(void)
+{
+	static struct {
+		uint32_t ip;
+		uint16_t cs;
+	} __attribute__((packed)) far = {0, 0x23};
+	unsigned char *low = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+
+	memset(low, 0xcc, PAGE);
+	far.ip = (uint32_t)(uintptr_t)low;
+	if (mprotect(low, PAGE, PROT_READ | PROT_EXEC))
+		return strerror(errno);
+	signal(SIGTRAP, on_fault);
+	__asm__ volatile("mov %%rsp, %%r12\n lea 4096-64(%0), %%rsp\n ljmp *%1" : : "r"(low), "m"(far) : "r12", "memory");
+	return "through";
+}
+
 static const char *by_rseq(void)
 {
 	static char area[64] __attribute__((aligned(32)));
@@ -186,6 +204,7 @@ int main(int argc, char **argv)
 	       : !strcmp(name, "read")   ? by_read()
 	       : !strcmp(name, "int3")   ? by_int3()
 	       : !strcmp(name, "rseq")   ? by_rseq()
+	       : !strcmp(name, "compat") ? by_compat()
 					 : "unknown";
 	printf("%s: %s\n", name, came);
 	return 0;

@@ -155,6 +155,29 @@ static void refused(void)
 	CHECK(mm_opens_key(lfence, sizeof(lfence), 0) == sizeof(lfence));
 }
 
+/* A stub's own jump may have such a distance: the code is put where it would, and the stub's place is known. */
+static void distance_of_stub(void)
+{
+	static const u8 resolver[] = {0xb8, 0xee, 0, 0, 0, 0x31, 0xd2, 0x0f, 0xae, 0x6c, 0x24, 0x40};
+	const u64 near = 1ul << 30;
+	u8 *at = mmap(NULL, near, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	u64 stub = (u64)at + near - MM_PAGE, back = stub + 48 + (u64)(s64)(s32)0xc3ef010f; /* e9 0f 01 ef c3 */
+	struct mm_code c = {.p = P, .at = back - 12 - 64, .n = 4096, .fd = -1};
+	int unchecked = 0;
+
+	c.bytes = calloc(1, c.n);
+	munmap((void *)stub, MM_PAGE);
+	P->mmap_next = (u64)at + near;
+	memcpy(c.bytes + 64, resolver, sizeof(resolver));
+	CHECK(mm_rewrite(&c) == 0 && (u64)c.stubs == stub);
+	for (u64 i = 0; c.stubs && (i = mm_opens_key(c.stubs, MM_PAGE, i)) < MM_PAGE; i++)
+		unchecked += i != mm_opens_key(c.stubs, MM_PAGE, 0);
+	CHECK(c.stubs && c.stubs[0] == 0x90, "the first place was harmless");
+	CHECK(c.stubs && !unchecked && mm_stubs_sound(&c));
+	free(c.bytes);
+	munmap(at, near);
+}
+
 /* Memory that is executable can be written by nobody. */
 static void written_or_executed(void)
 {
@@ -206,6 +229,14 @@ static void written_then_executed(void)
 	mprotect(shared, MM_PAGE, PROT_READ | PROT_WRITE);
 	memcpy(shared + MM_PAGE - 2, "\x0f\x01", 2);
 	CHECK(mm_code_protect(T, (u64)shared, MM_PAGE, PROT_READ | PROT_EXEC) == -EACCES, "over the edge");
+	shared[0] = shared[0]; /* what was refused is as it was */
+	/* both halves without the right to read them */
+	memcpy(shared + MM_PAGE - 2, "\x90\x90", 2);
+	CHECK(mm_code_protect(T, (u64)shared + MM_PAGE, MM_PAGE, PROT_EXEC) == 0);
+	memcpy(shared + MM_PAGE - 2, "\x0f\x01", 2);
+	CHECK(mm_code_protect(T, (u64)shared, MM_PAGE, PROT_EXEC) == -EACCES, "over an edge that may only be executed");
+	CHECK(shared[MM_PAGE] == 0xef, "code can always be read");
+	mprotect(shared + MM_PAGE, MM_PAGE, PROT_READ | PROT_WRITE);
 	CHECK(mm_code_protect(T, (u64)shared + 1, MM_PAGE, PROT_READ | PROT_EXEC) == -EINVAL);
 	munmap(shared + MM_PAGE, MM_PAGE);
 	CHECK(mm_code_protect(T, (u64)shared, 2 * MM_PAGE, PROT_READ | PROT_EXEC) == -ENOMEM);
@@ -214,6 +245,7 @@ static void written_then_executed(void)
 
 const struct unit code_units[] = {{"code-same-results", same_results},
 				  {"code-refused", refused},
+				  {"code-distance-of-stub", distance_of_stub},
 				  {"code-written-or-executed", written_or_executed},
 				  {"code-written-then-executed", written_then_executed},
 				  {NULL, NULL}};
