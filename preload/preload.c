@@ -212,7 +212,9 @@ __attribute__((visibility("hidden"))) void mm_preload_main(void)
 	file = variable(env, "MONMOD_CONFIG");
 	socket = variable(env, "MONMOD_SOCKET");
 	token = variable(env, "MONMOD_TOKEN");
-	if (!socket && (!id || !file))
+	if (!socket && !id != !file)
+		give_up(78, "of MONMOD_ID and MONMOD_CONFIG one is set and the other is not; they belong together");
+	if (!socket && !id)
 		return;
 	if (socket && !token)
 		give_up(78, "MONMOD_SOCKET is set and MONMOD_TOKEN is not; both are for the runtime to set");

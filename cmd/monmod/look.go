@@ -46,8 +46,12 @@ func printGroups(cmd *cobra.Command, groups []supervisor.Status) error {
 	fmt.Fprintln(w, "GROUP\tSTATE\tPOLICY\tVARIANT\tROLE\tPROCESS\tSTATE\tCALLS\tBEHIND\tPROGRAM")
 	for _, g := range groups {
 		for _, v := range g.Variants {
+			calls := v.Done // of a variant elsewhere that is all that is known
+			if v.Counters != nil {
+				calls = v.Counters.Calls
+			}
 			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%d\t%s\t%d\t%d\t%s\n", g.Group, g.State, g.Policy, v.ID, v.Role, v.PID, v.State,
-				v.Done, v.Behind, printableArg(g.Program))
+				calls, v.Behind, printableArg(g.Program))
 		}
 	}
 	return w.Flush()

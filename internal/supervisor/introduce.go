@@ -123,6 +123,10 @@ func (s *session) facts(v *variant) ([]peer.Fact, error) {
 		facts = append(facts, peer.Fact{Name: "base of the " + base.name, Value: fmt.Sprintf("%#x", base.value), MustDiffer: true,
 			Remedy: "start the group anew: the bases are drawn at random"})
 	}
+	for _, key := range s.group.Meaning() {
+		facts = append(facts, peer.Fact{Name: key.Key + " in the group file", Value: clipped(key.Value), MustEqual: true,
+			Remedy: "give all variants the same group file"})
+	}
 	return facts, nil
 }
 

@@ -180,6 +180,16 @@ func TestSupervisorsThatDoNotFit(t *testing.T) {
 			}
 		}
 	})
+	t.Run("group files", func(t *testing.T) { // the key that differs is named, with both values
+		two := groupOf(t, 2, "tcp", "")
+		two.groups[0].Lag = 7 * time.Second
+		for i, r := range two.run(t, "exit7") {
+			text := fmt.Sprint(r.err)
+			if r.code != ExitConfig || !strings.Contains(text, "lag in the group file") || !strings.Contains(text, `"7s"`) || !strings.Contains(text, `"10s"`) {
+				t.Errorf("variant %d: %d, %v", i+1, r.code, r.err)
+			}
+		}
+	})
 	t.Run("absent", func(t *testing.T) {
 		two := groupOf(t, 2, "unix", "start_timeout: 1s\n")
 		two.groups = two.groups[:1]

@@ -11,9 +11,9 @@ import (
 // forwarded are signals to monmod that are meant for the program.
 var forwarded = []os.Signal{unix.SIGTERM, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2}
 
-// terminal are signals that the terminal sends to the whole job: the leader has them already. SIGTSTP is among them because
-// the program may catch it: monmod stops when the leader does, not before.
-var terminal = []os.Signal{unix.SIGINT, unix.SIGQUIT, unix.SIGTSTP}
+// terminal are signals that the terminal sends to the whole job: the leader has them already. Those that stop are among them
+// because the program may catch them: monmod stops when the leader does, not before.
+var terminal = []os.Signal{unix.SIGINT, unix.SIGQUIT, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU}
 
 // handleSignals makes this process a wrapper that a shell does not notice, until the returned function is called. They are
 // caught rather than ignored, because a child would inherit that; what was ignored from the start stays so, for the child too.
@@ -47,7 +47,7 @@ func (s *session) handleSignals() (stop func()) {
 
 // meant says whether a signal is to be passed on. Where the leader is elsewhere the terminal cannot have reached it.
 func (s *session) meant(sig unix.Signal) bool {
-	return slices.Contains(forwarded, os.Signal(sig)) || s.leader() == nil && sig != unix.SIGTSTP
+	return slices.Contains(forwarded, os.Signal(sig)) || s.leader() == nil && (sig == unix.SIGINT || sig == unix.SIGQUIT)
 }
 
 // hasTerminal says whether a shell with job control may be watching.

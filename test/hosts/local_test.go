@@ -97,3 +97,14 @@ func (w *world) sockets(n int) {
 		}
 	}
 }
+
+// TestHalfOfTheVariables: a program that is started with one of the two variables was meant to be monitored, and does not run.
+func TestHalfOfTheVariables(t *testing.T) {
+	w := newLocal(t)
+	for _, variable := range []string{"MONMOD_ID=1", "MONMOD_CONFIG=" + w.hosts[0].config} {
+		r := w.startSpec(w.spec(w.hosts[0], "env", "LD_PRELOAD="+target.Built("libmonmod.so"), variable, "echo", "ran")).Wait()
+		if r.Status != 78 || len(r.Stdout) != 0 || !strings.Contains(string(r.Stderr), "belong together") {
+			t.Errorf("%s: %s", variable, r)
+		}
+	}
+}

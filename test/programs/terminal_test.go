@@ -152,22 +152,57 @@ print("read", sys.stdin.readline())
 	})
 }
 
+// onShell starts a shell with job control, which is not monitored itself.
+func (s stage) onShell() *terminal {
+	s.how.Variants = 0
+	spec := s.spec("bash", "--norc", "--noprofile", "--noediting", "-i")
+	spec.Env = append(spec.Env, "PS1=prompt> ")
+	term := s.onTerminal(spec)
+	term.expect(`prompt> $`)
+	return term
+}
+
+// words is the program's command line for a shell.
+func (s stage) words(argv ...string) string {
+	words := s.spec(argv...).Argv
+	for i, w := range words {
+		words[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+	}
+	return strings.Join(words, " ")
+}
+
+// TestBackgroundReader has a program in the background read from the terminal, which stops it, and brings it to the front: once.
+func TestBackgroundReader(t *testing.T) {
+	nativelyAndMonitored(t, func(s stage) {
+		term := s.onShell()
+		term.enter(s.words("cat") + " &\n")
+		term.expect(`prompt> $`)
+		for range 40 { // the shell says it at its next prompt
+			time.Sleep(100 * time.Millisecond)
+			term.enter("\n")
+			if strings.Contains(term.text(), "Stopped") {
+				break
+			}
+		}
+		term.expect(`(?s)Stopped.*prompt> $`)
+		term.enter("fg\n")
+		term.expect(`fg\r\n[^\n]*cat'\r\n$`)
+		time.Sleep(200 * time.Millisecond)
+		term.enter("hello\n")
+		term.expect(`hello\r\nhello\r\n$`)
+		term.enter("\x04")
+		term.expect(`prompt> $`)
+		term.enter("exit 9\n")
+		term.ends(9)
+	})
+}
+
 // TestJobControl stops a program with Ctrl-Z under a shell and brings it back, twice.
 func TestJobControl(t *testing.T) {
 	const script = `print("program ready", flush=True); print("program got", input())`
 	nativelyAndMonitored(t, func(s stage) {
-		// The shell itself is not monitored.
-		argv := s.spec("python3", "-c", script).Argv
-		for i, a := range argv {
-			argv[i] = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
-		}
-		shell := s
-		shell.how.Variants = 0
-		spec := shell.spec("bash", "--norc", "--noprofile", "--noediting", "-i")
-		spec.Env = append(spec.Env, "PS1=prompt> ")
-		term := shell.onTerminal(spec)
-		term.expect(`prompt> $`)
-		term.enter(strings.Join(argv, " ") + "\n")
+		term := s.onShell()
+		term.enter(s.words("python3", "-c", script) + "\n")
 		term.expect(`\nprogram ready`)
 		for i := 1; i <= 2; i++ {
 			term.enter("\x1a")
