@@ -78,11 +78,23 @@ static s64 clean(struct mm_code *c)
 	return r;
 }
 
+/* Do the new bytes go on from, or into, what lies beside them? */
+static int edges_open(const struct mm_thread *t, const struct mm_code *c)
+{
+	u8 before[2 * EDGE] = {0}, behind[2 * EDGE] = {0};
+
+	mm_in(t, before, c->at - EDGE, EDGE);
+	memcpy(before + EDGE, c->bytes, EDGE);
+	memcpy(behind, c->bytes + c->n - EDGE, EDGE);
+	mm_in(t, behind + EDGE, c->at + c->n, EDGE);
+	return mm_opens_key(before, sizeof(before), 0) < sizeof(before) || mm_opens_key(behind, sizeof(behind), 0) < sizeof(behind);
+}
+
 /*
  * Fills anonymous memory at c->bytes = c->at with so many bytes of the file and makes it executable. What lies behind the file's end
- * reads as zeros, where natively whole pages are SIGBUS.
+ * reads as zeros, where natively whole pages are SIGBUS. Without a thread (at the start) there are no neighbours but the image's own.
  */
-s64 mm_code_map(struct mm_code *c, u64 bytes, u64 prot)
+s64 mm_code_map(const struct mm_thread *t, struct mm_code *c, u64 bytes, u64 prot)
 {
 	s64 got = 0, r;
 
@@ -94,19 +106,9 @@ s64 mm_code_map(struct mm_code *c, u64 bytes, u64 prot)
 			break;
 	}
 	r = got < 0 ? got : clean(c);
+	if (r >= 0 && t && edges_open(t, c))
+		r = refuse(c);
 	return r < 0 ? r : mm_sys3(__NR_mprotect, c->at, c->n, prot);
-}
-
-/* Do the new bytes go on from, or into, what lies beside them? */
-static int edges_open(const struct mm_thread *t, const struct mm_code *c)
-{
-	u8 before[2 * EDGE] = {0}, behind[2 * EDGE] = {0};
-
-	mm_in(t, before, c->at - EDGE, EDGE);
-	memcpy(before + EDGE, c->bytes, EDGE);
-	memcpy(behind, c->bytes + c->n - EDGE, EDGE);
-	mm_in(t, behind + EDGE, c->at + c->n, EDGE);
-	return mm_opens_key(before, sizeof(before), 0) < sizeof(before) || mm_opens_key(behind, sizeof(behind), 0) < sizeof(behind);
 }
 
 static s64 copy_in(struct mm_thread *t, const struct mm_code *c)

@@ -21,13 +21,13 @@ struct mm_code {
 	u64 low;    /* stubs lie below this address or where the next mapping would lie; 0: there only */
 	/* where the replacements that are longer than the original go, being filled */
 	u8 *stubs;
-	u64 stubs_at, stubs_used;
+	u64 stubs_used;
 };
 
 /* code.c */
 int mm_code_guarded(const struct mm_proc *p);
 s64 mm_code_check(const struct mm_proc *p, u64 prot, u64 flags);
-s64 mm_code_map(struct mm_code *c, u64 bytes, u64 prot);
+s64 mm_code_map(const struct mm_thread *t, struct mm_code *c, u64 bytes, u64 prot);
 s64 mm_code_protect(struct mm_thread *t, u64 at, u64 bytes, u64 prot);
 u64 mm_code_rights(const struct mm_proc *p, u64 prot);
 int mm_code_known(void);

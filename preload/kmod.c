@@ -153,7 +153,7 @@ void mm_close(struct mm_thread *t, u8 *frame, u64 ip)
 	const struct mm_proc *p = t->proc;
 
 	if (p->flags & MM_START_KEY) {
-		if (ip - p->reservation.from >= p->reservation.to - p->reservation.from || within(ip, mm_key_out, mm_key_ret_end))
+		if (!mm_in_monitor(p, ip) || within(ip, mm_key_out, mm_key_ret_end))
 			close_key(t, frame);
 	} else if (p->flags & MM_START_PAGES) {
 		u64 token;

@@ -149,7 +149,7 @@ static s64 map_code(struct mm_boot *b, int fd, u64 from, u64 bytes, int prot, u6
 	struct mm_code code = {.p = b->proc, .bytes = (u8 *)from, .at = from, .n = n, .fd = fd, .offset = offset, .low = low};
 	s64 r = mm_sys6(__NR_mmap, from, n, PROT_RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 
-	return mm_failed(r) ? r : mm_code_map(&code, bytes, prot);
+	return mm_failed(r) ? r : mm_code_map(NULL, &code, bytes, prot);
 }
 
 static void map_segment(struct mm_boot *b, int fd, const Elf64_Phdr *ph, u64 bias, u64 low)

@@ -360,9 +360,7 @@ static s64 map_code(struct mm_thread *t, u64 prot, u64 flags, u64 fd)
 		return at;
 	code.at = (u64)at;
 	code.bytes = (u8 *)at;
-	r = mm_code_map(&code, a[1], prot);
-	if (!mm_failed(r) && (mm_code_spans(t, at) || mm_code_spans(t, at + code.n)))
-		r = -EACCES;
+	r = mm_code_map(t, &code, a[1], prot);
 	if (mm_failed(r))
 		mm_sys2(__NR_munmap, at, a[1]);
 	return mm_failed(r) ? r : at;
@@ -425,7 +423,7 @@ s64 mm_execute_mmap(struct mm_thread *t)
 				flags = (flags & ~(u64)MAP_TYPE) | MAP_PRIVATE;
 		}
 	}
-	got = mm_code_check(p, prot, flags);
+	got = mm_code_check(p, prot, c->a[3]); /* as the program said it: the same in every variant */
 	if (got < 0)
 		;
 	else if (own >= 0 && c->extra == MM_MAP_SHARED && !mm_is_leader(p))

@@ -17,6 +17,7 @@
 #include <linux/errno.h>
 
 #define JUMP 5u
+#define NOP 0x90
 #define MOST 48u              /* bytes of instructions that are moved */
 #define STUBS (MM_PAGE - 16u) /* what lies behind the page shall not be continued by it */
 
@@ -57,18 +58,29 @@ static void put(struct mm_code *c, const void *bytes, u64 n)
 	c->stubs_used += n;
 }
 
+static void put_byte(struct mm_code *c, u8 byte)
+{
+	put(c, &byte, 1);
+}
+
+/* Where the next byte of the stubs will lie. */
+static u64 here(const struct mm_code *c)
+{
+	return (u64)c->stubs + c->stubs_used;
+}
+
 static int reaches(u64 from, u64 to)
 {
 	return (s64)(to - from) == (s32)(to - from);
 }
 
-/* `e9` or its like, at the stub's end, to an address. */
-static int put_jump(struct mm_code *c, const u8 *op, u64 n, u64 to)
+/* A jump at the stub's end to an address. */
+static int put_jump(struct mm_code *c, u64 to)
 {
-	u64 next = c->stubs_at + c->stubs_used + n + 4;
+	u64 next = here(c) + JUMP;
 	s32 distance = (s32)(to - next);
 
-	put(c, op, n);
+	put_byte(c, 0xe9);
 	put(c, &distance, 4);
 	return reaches(next, to);
 }
@@ -77,9 +89,10 @@ static int put_jump(struct mm_code *c, const u8 *op, u64 n, u64 to)
 static int put_way(struct mm_code *c, u64 at, u64 n, u64 stub)
 {
 	u64 next = c->at + at + JUMP;
-	s32 distance = (s32)(c->stubs_at + stub - next);
+	u64 to = (u64)c->stubs + stub;
+	s32 distance = (s32)(to - next);
 
-	if (!reaches(next, c->stubs_at + stub) || c->stubs_used > STUBS)
+	if (!reaches(next, to) || c->stubs_used > STUBS)
 		return 0;
 	c->bytes[at] = 0xe9;
 	memcpy(c->bytes + at + 1, &distance, 4);
@@ -112,7 +125,6 @@ static int make_stubs(struct mm_code *c)
 	if (mm_failed(got))
 		return 0;
 	c->stubs = (u8 *)got;
-	c->stubs_at = (u64)got;
 	memset(c->stubs, 0xcc, MM_PAGE);
 	return 1;
 }
@@ -140,7 +152,6 @@ static int restores(struct mm_code *c, u64 o)
 				  0x51, 0x9c};                            /* push %rcx; pushfq */
 	static const u8 back[] = {0x31, 0xd2, 0x9d, 0x59,                 /* xor %edx, %edx; popfq; pop %rcx */
 				  0x48, 0x8d, 0xa4, 0x24, 0x80, 0, 0, 0}; /* lea 128(%rsp), %rsp */
-	static const u8 jump = 0xe9, apart = 0x90;
 	const u8 *b = c->bytes + o;
 	u32 xrstor = ~0x24acae0fu; /* … disp32(%rsp) */
 	s32 displacement;
@@ -154,7 +165,7 @@ static int restores(struct mm_code *c, u64 o)
 		u64 stub = c->stubs_used, is;
 
 		for (u64 i = 0; i < tries; i++)
-			put(c, &apart, 1);
+			put_byte(c, NOP);
 		is = c->stubs_used + sizeof(keep);
 		put(c, keep, sizeof(keep));
 		put(c, &xrstor, 4);
@@ -162,7 +173,7 @@ static int restores(struct mm_code *c, u64 o)
 		put(c, check, sizeof(check));
 		put(c, b - 6, 4);
 		put(c, back, sizeof(back));
-		if (!put_jump(c, &jump, 1, c->at + o + 5) || c->stubs_used > STUBS)
+		if (!put_jump(c, c->at + o + 5) || c->stubs_used > STUBS)
 			return drop(c, stub);
 		if (mm_opens_key(c->stubs, c->stubs_used, stub) == is &&
 		    mm_opens_key(c->stubs, c->stubs_used, is + 1) == c->stubs_used)
@@ -206,7 +217,7 @@ static int jumps_back(const struct mm_code *c, u64 at, const struct span *s)
 	struct mm_function f;
 	struct mm_insn i;
 
-	if (c->stubs && c->at + at - c->stubs_at < MM_PAGE)
+	if (c->stubs && c->at + at - (u64)c->stubs < MM_PAGE)
 		return 0; /* a stub of ours comes back to where its own span ends */
 	if (!mm_function(c->fd, c->offset + at, &f) || f.from < c->offset || f.to > c->offset + c->n)
 		return 1;
@@ -257,7 +268,6 @@ static int find_span(const struct mm_code *c, u64 o, u64 from, u64 to, struct sp
 /* One instruction, to the stub's end. Calls stay where they are: they are unwound by where they return to. */
 static int move(struct mm_code *c, u64 at)
 {
-	static const u8 apart = 0x90;
 	u8 *b = c->bytes + at;
 	struct mm_insn i;
 	s32 distance;
@@ -265,7 +275,7 @@ static int move(struct mm_code *c, u64 at)
 
 	if (!mm_insn(b, c->n - at, &i) || i.call || (i.jump_at && i.jump_how != 4))
 		return 0;
-	put(c, &apart, 1);
+	put_byte(c, NOP);
 	if (!i.jump_at && !i.rip_at) {
 		put(c, b, i.bytes);
 		return 1;
@@ -275,7 +285,7 @@ static int move(struct mm_code *c, u64 at)
 	memcpy(&distance, b + where, 4);
 	target = c->at + at + i.bytes + (u64)(s64)distance;
 	put(c, b, where);
-	next = c->stubs_at + c->stubs_used + (i.bytes - where);
+	next = here(c) + (i.bytes - where);
 	distance = (s32)(target - next);
 	put(c, &distance, 4);
 	put(c, b + where + 4, i.bytes - where - 4);
@@ -284,8 +294,6 @@ static int move(struct mm_code *c, u64 at)
 
 static int moves(struct mm_code *c, const struct span *s)
 {
-	static const u8 apart = 0x90, jump = 0xe9;
-
 	if (!make_stubs(c))
 		return 0;
 	/* at another place if the distances from here make such bytes again */
@@ -294,11 +302,11 @@ static int moves(struct mm_code *c, const struct span *s)
 		struct mm_insn i;
 
 		for (u64 n = 0; n < tries; n++)
-			put(c, &apart, 1);
+			put_byte(c, NOP);
 		for (u64 at = s->from; at < s->to; at += i.bytes)
 			if (!mm_insn(c->bytes + at, s->to - at, &i) || !move(c, at))
 				return drop(c, stub);
-		if (!put_jump(c, &jump, 1, c->at + s->to) || c->stubs_used > STUBS)
+		if (!put_jump(c, c->at + s->to) || c->stubs_used > STUBS)
 			return drop(c, stub);
 		if (mm_opens_key(c->stubs, c->stubs_used, stub) == c->stubs_used)
 			return put_way(c, s->from, s->to - s->from, stub) || drop(c, stub);

@@ -249,11 +249,6 @@ void mm_take_signals(struct mm_thread *t, const struct mm_rec *at, enum mm_resum
 
 /* Our handler */
 
-static int in_monitor(const struct mm_proc *p, u64 ip)
-{
-	return ip - p->reservation.from < p->reservation.to - p->reservation.from;
-}
-
 /*
  * A signal from outside, noted. It is handed over at a rendezvous; what arrives twice before that is one, as natively, but for
  * real-time signals, which stay in the kernel's queue.
@@ -326,7 +321,7 @@ static void kicked(struct mm_thread *t, struct context *uc, int inside)
 static void on_signal(int signo, u8 *info, u8 *frame, struct mm_thread *t)
 {
 	struct context *uc = (struct context *)frame;
-	int inside = in_monitor(t->proc, uc->ip);
+	int inside = mm_in_monitor(t->proc, uc->ip);
 	s32 code = *(s32 *)(info + 8);
 
 	if (inside) {

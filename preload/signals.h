@@ -63,6 +63,11 @@ static inline void mm_keep_regs(const struct mm_regs *r, struct context *c)
 	c->ip = r->ip, c->eflags = r->flags;
 }
 
+static inline int mm_in_monitor(const struct mm_proc *p, u64 ip)
+{
+	return ip - p->reservation.from < p->reservation.to - p->reservation.from;
+}
+
 /* signals.c */
 u64 mm_real_mask(const struct mm_thread *t);
 long mm_install(int signo, u64 handler, u64 flags);

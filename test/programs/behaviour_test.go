@@ -188,20 +188,25 @@ func TestUncheckedProgram(t *testing.T) {
 	})
 }
 
+// peek starts a program that says its number and waits for an address; closing feed ends it.
+func (s stage) peek() (p *proc.Process, pid int, feed *os.File) {
+	s.t.Helper()
+	stdin, feed, err := os.Pipe()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { stdin.Close(); feed.Close() })
+	spec := s.spec(s.behave, "peek")
+	spec.Stdin = stdin
+	p = s.start(spec)
+	return p, s.firstLinePid(p), feed
+}
+
 // TestFaultInOneVariant gives the program an address of the leader, as an attack would that knows its layout: it works
 // natively, and monitored it faults in the follower before the output leaves.
 func TestFaultInOneVariant(t *testing.T) {
 	nativelyAndMonitored(t, func(s stage) {
-		stdin, feed, err := os.Pipe()
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		defer stdin.Close()
-		defer feed.Close()
-		spec := s.spec(s.behave, "peek")
-		spec.Stdin = stdin
-		p := s.start(spec)
-		pid := s.firstLinePid(p)
+		p, pid, feed := s.peek()
 		fmt.Fprintf(feed, "%x\n", s.baseAddress(pid))
 		r := p.Wait()
 		first := fmt.Sprintf("%d\n", pid)

@@ -43,15 +43,7 @@ func TestMonitorIsSealed(t *testing.T) {
 		t.Skip("this kernel has no mseal (Linux 6.10)")
 	}
 	inWays(t, []target.How{twoFull}, func(s stage) {
-		stdin, feed, err := os.Pipe()
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		defer stdin.Close()
-		defer feed.Close()
-		spec := s.spec(s.behave, "peek")
-		spec.Stdin = stdin
-		pid := s.firstLinePid(s.start(spec))
+		_, pid, _ := s.peek()
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps", pid))
 		if err != nil {
 			s.t.Fatal(err)

@@ -20,8 +20,8 @@ import (
 // oneWorkload names, in the environment of a process that TestSoak started, the workload that this process runs, and its load.
 const oneWorkload, oneLoad = "MONMOD_SOAK_WORKLOAD", "MONMOD_SOAK_BESIDE"
 
-// loads are what runs beside the workloads. The number of workloads that run at the same time is one per processor; under a
-// load it is twice that, or the load would have the greater part of the time.
+// loads are what runs beside the workloads, and how many of these run at a time: two, and under a load four, or the two busy
+// processes would have the greater part of two processors. The table of results says both numbers.
 var loads = []struct {
 	name    string
 	atATime int

@@ -71,7 +71,7 @@ static int take(const char *path, u64 *at, u64 *vaddr)
 		munmap((void *)(*at - (16ul << 20)), 16ul << 20); /* where stubs may lie */
 		for (u64 o = 0; (o = mm_opens_key(first, ph.p_filesz + skew, o)) < ph.p_filesz + skew; o++)
 			found++;
-		if (mm_code_map(&c, ph.p_filesz + skew, PROT_READ | PROT_EXEC) < 0)
+		if (mm_code_map(NULL, &c, ph.p_filesz + skew, PROT_READ | PROT_EXEC) < 0)
 			found = -1;
 		else
 			CHECK(mm_opens_key((u8 *)from, n, 0) == n, "%s: something is left", path);
