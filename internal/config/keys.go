@@ -59,7 +59,7 @@ var groupKeys = []key[Group]{
 		doc: "How long a peer may be silent before it is lost (exit code 69). Heartbeats go every 0.5 s."},
 		time.Second, 10*time.Minute, func(g *Group) *time.Duration { return &g.PeerTimeout }),
 	duration(key[Group]{name: "start_timeout", def: "1m",
-		doc: "How long the first variant waits for the last one to start (exit code 69)."},
+		doc: "How long the first variant waits for the last one to start, and `monmod supervise` for its program (exit code 69)."},
 		time.Second, 24*time.Hour, func(g *Group) *time.Duration { return &g.StartTimeout }),
 	withShow(folder(key[Group]{name: "keys", defDoc: "`/etc/monmod/keys/<group>`",
 		doc: "The folder of the group's keys on this host, made by `monmod keygen`. Only variants with an address need keys. `none` runs them without authentication and warns at every start."},

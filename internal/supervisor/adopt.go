@@ -223,6 +223,9 @@ func Supervise(ctx context.Context, opts SuperviseOptions) (code int, err error)
 		if opts.Waiting != nil {
 			opts.Waiting(socket)
 		}
+		if err := l.SetDeadline(time.Now().Add(opts.Group.StartTimeout)); err != nil {
+			return err
+		}
 		defer context.AfterFunc(ctx, func() { _ = l.SetDeadline(time.Unix(1, 0)) })()
 		came := make(chan arrival, 1)
 		go func() { came <- s.callers(l, expected{v: v, token: v.token}) }()
@@ -236,6 +239,9 @@ func Supervise(ctx context.Context, opts SuperviseOptions) (code int, err error)
 				if ctx.Err() != nil {
 					a.drop()
 					return failf(ExitDivergence, "no program came for variant %d: %w", v.id, context.Cause(ctx))
+				}
+				if errors.Is(a.err, os.ErrDeadlineExceeded) {
+					return failf(ExitPeerLost, "no program came for variant %d within start_timeout (%v): start it with LD_PRELOAD=libmonmod.so MONMOD_ID=%d MONMOD_CONFIG=%s", v.id, opts.Group.StartTimeout, v.id, opts.Config)
 				}
 				return errors.Join(s.take(a), l.Close())
 			}

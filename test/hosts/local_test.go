@@ -108,3 +108,14 @@ func TestHalfOfTheVariables(t *testing.T) {
 		}
 	}
 }
+
+// TestNobodyComes: a supervisor whose program is never started says so after start_timeout, as one does whose peers never come.
+func TestNobodyComes(t *testing.T) {
+	needs(t)
+	w := newWorld(t, unixSockets, "start_timeout: 1s")
+	h := w.hosts[0]
+	r := w.startSpec(w.spec(h, monmod, "supervise", "--id", strconv.Itoa(h.id), "--config", h.config)).Wait()
+	if r.Status != 69 || !strings.Contains(string(r.Stderr), "no program came for variant 1 within start_timeout (1s)") {
+		t.Error(r)
+	}
+}
