@@ -194,15 +194,23 @@ func (w *wrapper) commit(p *control.Plan, b *Bundle, r request) (err error) {
 			return err
 		}
 	}
-	if err := p.Write(); err != nil {
-		return err
-	}
 	hooks := &hookLine{self: w.self, container: p.Container, prestart: w.prestart()}
 	raw, err := monitored(p, b, r, hooks)
 	if err != nil {
 		return err
 	}
-	return store(b.Path, raw)
+	data, err := encode(raw)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", b.Path, err)
+	}
+	data = append(data, '\n')
+	if err := keepOriginal(p, b, data); err != nil {
+		return err
+	}
+	if err := p.Write(); err != nil {
+		return err
+	}
+	return store(b.Path, data)
 }
 
 // monitored is the leader's specification: what was asked for, and the library
