@@ -32,7 +32,7 @@ func clients(t *testing.T, files map[string]string) map[string]string {
 
 // life are the checks of c/life.c.
 var life = []string{"registers", "numbers", "forked", "threads", "vforked", "strays", "executed", "dropped", "closed", "late", "namespace",
-	"switches", "traced", "attached", "signalled", "sud"}
+	"switches", "traced", "attached", "watched", "signalled", "sud"}
 
 // attacks are those of c/attack.c, with what they come to by who makes them: a program that is not armed, one whose gates are
 // open to everyone, one whose gates want a token, one whose monitor's memory is hidden besides, and one with a key on it.
@@ -48,6 +48,7 @@ var attacks = []struct{ name, unarmed, none, token, pages, key string }{
 	{"keep", "through", "", "ended by 1", "", ""},
 	{"dont", "through", "", "ended by 1, child, of another", "ended by 1, child, of another", ""},
 	{"second", "", "", "through", "through", "ended by 139"},
+	{"uring", "through", "ended by 137, gate", "ended by 137, gate", "ended by 137, gate", "ended by 137, gate"},
 	{"refused",
 		"munmap done, fixed done, mprotect part done, pkey_mprotect done, dontneed done, pageout done, mem done, writev done, " +
 			"mremap part done, double done, mprotect done, mremap done, through",

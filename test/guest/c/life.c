@@ -433,6 +433,41 @@ static void attached(void)
 	check(kill(pid, SIGKILL) == 0 && ends(pid) == 128 + SIGKILL);
 }
 
+/*
+ * By who has CAP_SYS_PTRACE: as natively. The program makes its calls by the gate, so each is seen there too; the monitor's memory
+ * is nobody's to read by way of the kernel.
+ */
+static char **its_memory;
+
+static int asks(void)
+{
+	*its_memory = memory;
+	for (;;)
+		check(getppid() > 0);
+}
+
+static void watched(void)
+{
+	int status, stops = 0;
+	pid_t pid;
+
+	its_memory = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid = start(MM_KMOD_GUARD_TOKEN, asks);
+	until_armed(1);
+	while (!*(char *volatile *)its_memory)
+		usleep(1000);
+	check(ptrace(PTRACE_SEIZE, pid, 0, PTRACE_O_TRACESYSGOOD) == 0 && ptrace(PTRACE_INTERRUPT, pid, 0, 0) == 0);
+	for (; stops < 20; stops++) {
+		check(waitpid(pid, &status, __WALL) == pid && WIFSTOPPED(status));
+		errno = 0;
+		check(ptrace(PTRACE_PEEKDATA, pid, *its_memory, 0) == -1 && errno == EIO);
+		check(ptrace(PTRACE_SYSCALL, pid, 0, 0) == 0);
+	}
+	check(waitpid(pid, &status, __WALL) == pid && ptrace(PTRACE_DETACH, pid, 0, 0) == 0);
+	check(number_in("armed") == 1 && violation().offence == 0);
+	check(kill(pid, SIGKILL) == 0 && ends(pid) == 128 + SIGKILL);
+}
+
 static int is_signalled(void)
 {
 	for (int i = 0; i < 100; i++) {
@@ -511,7 +546,7 @@ static const struct {
     {"vforked", vforked},     {"strays", strays},       {"executed", executed},   {"dropped", dropped},
     {"closed", closed},       {"namespace", namespace}, {"inside", inside},       {"switches", switches},
     {"traced", traced},       {"attached", attached},   {"signalled", signalled}, {"sud", sud},
-    {"fresh", fresh},         {"late", late},           {"sleeper", sleeper},
+    {"watched", watched},     {"fresh", fresh},         {"late", late},           {"sleeper", sleeper},
 };
 
 int main(int argc, char **argv)
