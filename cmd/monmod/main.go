@@ -69,7 +69,7 @@ func execute(root *cobra.Command) int {
 	if errors.As(err, &code) {
 		return int(code)
 	}
-	fmt.Fprintf(os.Stderr, "monmod: %v\n", err)
+	fmt.Fprintf(root.ErrOrStderr(), "monmod: %v\n", err)
 	return codeOf(err)
 }
 

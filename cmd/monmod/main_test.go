@@ -77,3 +77,61 @@ func TestExitCodes(t *testing.T) {
 		}
 	}
 }
+
+// monmod runs a command line and gives its exit code and what it wrote.
+func monmod(args ...string) (code int, stdout, stderr string) {
+	var out, msg bytes.Buffer
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetOut(&out)
+	root.SetErr(&msg)
+	code = execute(root)
+	return code, out.String(), msg.String()
+}
+
+// TestEventsSayWhatIsNotThere: a folder that is not there and lines that are no events are told, and what is good is shown.
+func TestEventsSayWhatIsNotThere(t *testing.T) {
+	dir := t.TempDir()
+	const event = `{"time":"2024-01-01T00:00:00Z","kind":"started","text":"t","group":"web","supervisor":3}` + "\n"
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	bad := file("bad/web/events.jsonl", "garbage\n"+event+"{}\n[1]\nunfinished")
+	file("good/web/events.jsonl", event)
+	file("good/no-folder", "")
+	if err := os.Mkdir(filepath.Join(dir, "good/empty"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		logs string
+		code int
+		out  string
+		msgs []string
+	}{
+		{filepath.Join(dir, "none"), failed, "", []string{filepath.Join(dir, "none"), "no such file or directory", "`logs`"}},
+		{bad, failed, "", []string{bad, "not a directory"}},
+		{filepath.Join(dir, "bad"), failed, "web[3]", []string{bad + ":1:", bad + ":3:", bad + ":4:", bad + ":5:"}},
+		{filepath.Join(dir, "good"), 0, "web[3]", nil},
+		{filepath.Join(dir, "good/empty"), 0, "", nil},
+	} {
+		code, out, msg := monmod("events", "--logs", c.logs)
+		if code != c.code || strings.Count(out, "\n") != len(c.out)/len("web[3]") || !strings.HasPrefix(out, c.out) {
+			t.Errorf("%s: exit code %d, want %d; output %q, want one line of %q", c.logs, code, c.code, out, c.out)
+		}
+		for _, want := range c.msgs {
+			if !strings.Contains(msg, want) {
+				t.Errorf("%s: %q does not say %q", c.logs, msg, want)
+			}
+		}
+		if len(c.msgs) == 0 && msg != "" || strings.Contains(msg, ":2:") {
+			t.Errorf("%s: %q", c.logs, msg)
+		}
+	}
+}

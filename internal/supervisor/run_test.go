@@ -148,7 +148,8 @@ func checkReport(t *testing.T, logs string, reason report.Reason, response repor
 func checkEvents(t *testing.T, logs string) {
 	t.Helper()
 	seen := map[string]int{}
-	if err := NewEventReader(logs).Read(func(e Entry) error { seen[e.Kind]++; return nil }); err != nil {
+	bad := func(err error) { t.Error(err) }
+	if err := NewEventReader(logs).Read(func(e Entry) error { seen[e.Kind]++; return nil }, bad); err != nil {
 		t.Fatal(err)
 	}
 	if seen["started"] != 1 || seen["ended"] < 2 || seen["variant"] > 2*maxNoise {
