@@ -6,6 +6,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -17,7 +18,7 @@ import (
 
 func main() {
 	config.KnownCall = func(name string) bool { _, ok := syscalls.ByName(name); return ok }
-	os.Exit(execute(newRoot()))
+	os.Exit(execute(newRoot(), os.Args[1:]))
 }
 
 func newRoot() *cobra.Command {
@@ -59,10 +60,31 @@ type exitCode int
 
 func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 
+// output is where a command prints. It remembers a write that failed: what is printed in part must not end as a success.
+type output struct {
+	io.Writer
+	err error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.Writer.Write(p)
+	if err != nil {
+		err = fmt.Errorf("print: %w: make room, or print to another place", err)
+		o.err = err
+	}
+	return n, err
+}
+
 // execute runs a command line and gives the exit code.
-func execute(root *cobra.Command) int {
+func execute(root *cobra.Command, args []string) int {
+	out := &output{Writer: root.OutOrStdout()}
+	root.SetOut(out)
+	root.SetArgs(args)
 	err := root.Execute()
 	var code exitCode
+	if err == nil || errors.As(err, &code) && out.err != nil {
+		err = out.err
+	}
 	if err == nil {
 		return 0
 	}

@@ -6,7 +6,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/monmod/monmod/internal/report"
 	"github.com/monmod/monmod/internal/supervisor"
 )
 
@@ -70,9 +72,8 @@ func TestExitCodes(t *testing.T) {
 	} {
 		var out bytes.Buffer
 		root := newRoot()
-		root.SetArgs(strings.Fields(c.args))
 		root.SetOut(&out)
-		if code := execute(root); code != c.code || !strings.Contains(out.String(), c.want) {
+		if code := execute(root, strings.Fields(c.args)); code != c.code || !strings.Contains(out.String(), c.want) {
 			t.Errorf("monmod %s: exit code %d, want %d; output %q, want %q", c.args, code, c.code, out.String(), c.want)
 		}
 	}
@@ -82,10 +83,9 @@ func TestExitCodes(t *testing.T) {
 func monmod(args ...string) (code int, stdout, stderr string) {
 	var out, msg bytes.Buffer
 	root := newRoot()
-	root.SetArgs(args)
 	root.SetOut(&out)
 	root.SetErr(&msg)
-	code = execute(root)
+	code = execute(root, args)
 	return code, out.String(), msg.String()
 }
 
@@ -132,6 +132,67 @@ func TestEventsSayWhatIsNotThere(t *testing.T) {
 		}
 		if len(c.msgs) == 0 && msg != "" || strings.Contains(msg, ":2:") {
 			t.Errorf("%s: %q", c.logs, msg)
+		}
+	}
+}
+
+// TestDoctorFailsWhereNothingRuns: it succeeds only where all is there that a group needs.
+func TestDoctorFailsWhereNothingRuns(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	library := filepath.Join(filepath.Dir(self), "libmonmod.so")
+	code, out, msg := monmod("doctor")
+	if code != supervisor.ExitConfig || !strings.Contains(msg, "it lacks libmonmod.so:") || !strings.Contains(out, "no   libmonmod.so") {
+		t.Errorf("without the library: exit code %d, %q, %q", code, out, msg)
+	}
+	if err := os.WriteFile(library, nil, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.Remove(library) })
+	if code, out, msg := monmod("doctor"); code != 0 || msg != "" {
+		t.Errorf("with all that it takes: exit code %d, %q, %q", code, out, msg)
+	}
+}
+
+// TestPrintingFails: what cannot be printed is no success, of whatever command.
+func TestPrintingFails(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	dir := t.TempDir()
+	group, bundle, events := filepath.Join(dir, "g.yaml"), filepath.Join(dir, "bundle"), filepath.Join(dir, supervisor.EventFile)
+	for path, text := range map[string]string{
+		group:                                 "leader: 1\nvariants: [{id: 1, address: 127.0.0.1, port: 7}, {id: 2, address: 127.0.0.1, port: 8}]\n",
+		filepath.Join(bundle, "config.json"):  `{"process": {"args": ["/no/such/program"]}, "root": {"path": "rootfs"}}`,
+		filepath.Join(bundle, "rootfs/empty"): "",
+		events:                                `{"kind":"started"}` + "\n",
+	} {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	shown, err := report.Write(dir, &report.Report{Schema: report.Schema, Time: time.Now(), Group: "web", Reason: report.Late, Response: report.GroupEnded,
+		Effect: report.EffectUnknown, Variant: 2, Leader: report.Side{Variant: 1}, Other: report.Side{Variant: 2}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range []string{"--version", "--help", "version", "help run", "run --help", "ps", "ps --json", "check " + group,
+		"check --bundle " + bundle, "events --logs " + dir, "events --json --logs " + dir, "report " + shown, "report --json " + shown,
+		"keygen --config " + group + " --out " + filepath.Join(dir, "keys")} {
+		var msg bytes.Buffer
+		root := newRoot()
+		root.SetOut(full)
+		root.SetErr(&msg)
+		code := execute(root, strings.Fields(args))
+		if code != failed || strings.Count(msg.String(), "no space left") != 1 || strings.Count(msg.String(), "\n") != 1 {
+			t.Errorf("monmod %s: exit code %d, %q", args, code, msg.String())
 		}
 	}
 }
