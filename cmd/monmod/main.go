@@ -34,7 +34,7 @@ func newRoot() *cobra.Command {
 			return usage(errors.New("name a command: `monmod --help` lists them"))
 		},
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(flagError{err}) })
 	root.AddCommand(newRun(), newSupervise(), newCheck(), newKeygen(), newPs(), newEvents(), newReport(), newDoctor(), newKmod(), newVersion(), newWatchdog())
 	return root
 }
@@ -45,6 +45,9 @@ type usageError struct{ error }
 func (e usageError) Unwrap() error { return e.error }
 
 func usage(err error) error { return usageError{err} }
+
+// flagError is a wrong flag, behind which nothing was read.
+type flagError struct{ error }
 
 func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
@@ -80,7 +83,7 @@ func execute(root *cobra.Command, args []string) int {
 	out := &output{Writer: root.OutOrStdout()}
 	root.SetOut(out)
 	root.SetArgs(args)
-	err := root.Execute()
+	cmd, err := root.ExecuteC()
 	var code exitCode
 	if err == nil || errors.As(err, &code) && out.err != nil {
 		err = out.err
@@ -91,7 +94,11 @@ func execute(root *cobra.Command, args []string) int {
 	if errors.As(err, &code) {
 		return int(code)
 	}
-	fmt.Fprintf(root.ErrOrStderr(), "monmod: %v\n", err)
+	var unread flagError
+	if !errors.As(err, &unread) {
+		args = nil
+	}
+	messagesOf(cmd, args).logger(cmd).Error(err)
 	return codeOf(err)
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -193,6 +194,46 @@ func TestPrintingFails(t *testing.T) {
 		code := execute(root, strings.Fields(args))
 		if code != failed || strings.Count(msg.String(), "no space left") != 1 || strings.Count(msg.String(), "\n") != 1 {
 			t.Errorf("monmod %s: exit code %d, %q", args, code, msg.String())
+		}
+	}
+}
+
+// TestMessagesAreJSON: with --json every line of monmod's own is JSON, also what it fails with.
+func TestMessagesAreJSON(t *testing.T) {
+	dir := t.TempDir()
+	notes := filepath.Join(dir, "notes.cfg")
+	text := "leader_id = 1; replication_batch_size = 8; logs = \"" + dir + "\"; variants = ( { id = 1; }, { id = 2; } );\n"
+	if err := os.WriteFile(notes, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args  string
+		code  int
+		lines int
+	}{
+		{"run --json --variants 2 -- /no/such/program", 127, 1},
+		{"run --json --config " + notes + " -- /no/such/program", 127, 2},
+		{"run --json --variants many -- true", supervisor.ExitUsage, 1},
+		{"run --variants many --json -- true", supervisor.ExitUsage, 1},
+		{"run --json -- true", supervisor.ExitUsage, 1},
+		{"run --json --variants 2", supervisor.ExitUsage, 1},
+		{"supervise --json --id 1 --config " + dir + "/none", supervisor.ExitConfig, 1},
+	} {
+		code, out, msg := monmod(strings.Fields(c.args)...)
+		lines := strings.SplitAfter(msg, "\n")
+		if code != c.code || out != "" || len(lines) != c.lines+1 {
+			t.Errorf("monmod %s: exit code %d, %q, %q", c.args, code, out, msg)
+		}
+		for _, line := range lines[:len(lines)-1] {
+			var m struct{ Level, Msg string }
+			if err := json.Unmarshal([]byte(line), &m); err != nil || m.Level == "" || m.Msg == "" {
+				t.Errorf("monmod %s: %q is no message in JSON (%v)", c.args, line, err)
+			}
+		}
+	}
+	for _, args := range []string{"run --variants 2 /no/such/program --json", "run --variants many -- true --json", "ps --json more"} {
+		if _, _, msg := monmod(strings.Fields(args)...); !strings.HasPrefix(msg, "monmod: ") {
+			t.Errorf("monmod %s, which asks for no messages in JSON: %q", args, msg)
 		}
 	}
 }
