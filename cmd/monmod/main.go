@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -36,6 +37,7 @@ func newRoot() *cobra.Command {
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(flagError{err}) })
 	root.AddCommand(newRun(), newSupervise(), newCheck(), newKeygen(), newPs(), newEvents(), newReport(), newDoctor(), newKmod(), newVersion(), newWatchdog())
+	strict(root)
 	return root
 }
 
@@ -53,6 +55,9 @@ func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := check(cmd, args); err != nil {
 			return usage(err)
+		}
+		if slices.Contains(args, "") {
+			return usage(errors.New("an argument is empty: give it a value, or leave it out"))
 		}
 		return nil
 	}

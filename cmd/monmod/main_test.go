@@ -237,3 +237,50 @@ func TestMessagesAreJSON(t *testing.T) {
 		}
 	}
 }
+
+// TestNonsenseIsNoUsage: numbers out of range, values that are empty and flags that are given twice are refused in words.
+func TestNonsenseIsNoUsage(t *testing.T) {
+	group := filepath.Join(t.TempDir(), "g.yaml")
+	if err := os.WriteFile(group, []byte("leader: 1\nvariants: [{id: 1}, {id: 2}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run := func(args ...string) []string { return append(append([]string{"run"}, args...), "--", "/no/such/program") }
+	const (
+		empty = "it is empty: give it a value"
+		twice = "it was given before"
+	)
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{run("--variants", "x"), `"x" for "--variants" flag: write a whole number from 2 to 8`},
+		{run("--variants", "0"), "from 2 to 8"},
+		{run("--variants", "9"), "from 2 to 8"},
+		{run("--variants", "99999999999999999999"), "from 2 to 8"},
+		{run("--variants", "2", "--id", "0"), `"0" for "--id" flag: write a whole number from 1 to 65535`},
+		{run("--config", group, "--id", "0"), "from 1 to 65535"},
+		{run("--config", group, "--id", "-1"), "from 1 to 65535"},
+		{[]string{"supervise", "--config", group, "--id", "0"}, "from 1 to 65535"},
+		{run("--variants", "2", "--policy", ""), empty},
+		{run("--variants", "2", "--backend="), empty},
+		{run("--variants", "2", "--logs", ""), empty},
+		{run("--variants", "2", "--config", ""), empty},
+		{[]string{"events", "--logs", ""}, empty},
+		{[]string{"report", "--logs="}, empty},
+		{[]string{"check", "--bundle", ""}, empty},
+		{run("--variants", "2", "--variants", "3"), twice},
+		{run("--variants", "2", "--variants", "2"), twice},
+		{run("--variants", "2", "--policy", "base", "--policy=full"), twice},
+		{run("--variants", "2", "-v", "--verbose"), twice},
+		{[]string{"ps", "--json", "--json=false"}, twice},
+		{[]string{"kmod", "status", "--json", "--json"}, twice},
+		{[]string{"ps", "--json=maybe"}, "write true or false"},
+		{[]string{"report", ""}, "an argument is empty"},
+		{[]string{"check", ""}, "an argument is empty"},
+	} {
+		code, out, msg := monmod(c.args...)
+		if code != supervisor.ExitUsage || out != "" || !strings.Contains(msg, c.want) || strings.Contains(msg, "strconv") {
+			t.Errorf("monmod %q: exit code %d, %q, %q, want %q", c.args, code, out, msg, c.want)
+		}
+	}
+}

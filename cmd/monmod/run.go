@@ -42,7 +42,7 @@ func newRun() *cobra.Command {
 		},
 	}
 	cmd.Flags().SetInterspersed(false)
-	cmd.Flags().IntVar(&group.variants, "variants", 0, "how many variants, 2 to 8")
+	cmd.Flags().Var(number{&group.variants, config.MinVariants, config.MaxVariants}, "variants", "how many variants, 2 to 8")
 	group.add(cmd)
 	messages.add(cmd)
 	return cmd
