@@ -90,6 +90,25 @@ func monmod(args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), msg.String()
 }
 
+// TestCheckSaysAKeyOnce: what a group file means, each key once, and its keys by their folder.
+func TestCheckSaysAKeyOnce(t *testing.T) {
+	group := filepath.Join(t.TempDir(), "web.yaml")
+	if err := os.WriteFile(group, []byte("leader: 1\nvariants: [{id: 1, address: 10.0.0.1}, {id: 2, address: 10.0.0.2}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, out, _ := monmod("check", group)
+	seen := map[string]int{}
+	for _, line := range strings.Split(strings.TrimSpace(out), "\n") {
+		key, _, _ := strings.Cut(line, " ")
+		if seen[key]++; seen[key] > 1 {
+			t.Errorf("%s stands there again:\n%s", key, out)
+		}
+	}
+	if code != 0 || len(seen) < 15 || !strings.Contains(out, "\nkeys             /etc/monmod/keys/web\n") {
+		t.Errorf("exit code %d\n%s", code, out)
+	}
+}
+
 // TestEventsSayWhatIsNotThere: a folder that is not there and lines that are no events are told, and what is good is shown.
 func TestEventsSayWhatIsNotThere(t *testing.T) {
 	dir := t.TempDir()
@@ -244,7 +263,9 @@ func TestNonsenseIsNoUsage(t *testing.T) {
 	if err := os.WriteFile(group, []byte("leader: 1\nvariants: [{id: 1}, {id: 2}]\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	run := func(args ...string) []string { return append(append([]string{"run"}, args...), "--", "/no/such/program") }
+	run := func(args ...string) []string {
+		return append(append([]string{"run"}, args...), "--", "/no/such/program")
+	}
 	const (
 		empty = "it is empty: give it a value"
 		twice = "it was given before"

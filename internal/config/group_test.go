@@ -231,8 +231,8 @@ func TestCheckKeys(t *testing.T) {
 	if err := os.Chmod(filepath.Join(dir, keys.KeyFile(1)), 0o640); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := g.CheckKeys(1); !errors.Is(err, ErrKeys) {
-		t.Errorf("a key that others can read: got %v", err)
+	if _, err := g.CheckKeys(1); !errors.Is(err, ErrKeys) || !strings.Contains(err.Error(), "chmod 600") || strings.Contains(err.Error(), "monmod keygen") {
+		t.Errorf("a key that others can read has a remedy of its own: got %v", err)
 	}
 	for _, none := range []*Group{parse(t, "x.yaml", text+"none\n"),
 		parse(t, "x.cfg", `leader_id = 1; keys = "none"; variants = ({id=1; address="10.0.0.1"}, {id=2; address="10.0.0.2"})`)} {

@@ -11,12 +11,8 @@ import (
 var groupKeys = []key[Group]{
 	{
 		name: "leader", original: "leader_id", values: "the ID of one of the variants", missing: ErrMissingLeader,
-		doc: "The variant that talks to the outside world. The others get its results.",
-		set: func(d *decoder, n *node, g *Group) {
-			if v, ok := d.number(n, 1, MaxID); ok {
-				g.Leader = int(v)
-			}
-		},
+		doc:  "The variant that talks to the outside world. The others get its results.",
+		set:  func(d *decoder, n *node, g *Group) { g.Leader = d.id(n) },
 		show: func(g *Group) string { return strconv.Itoa(g.Leader) },
 	},
 	{
@@ -129,12 +125,8 @@ func showKeys(g *Group) string {
 var variantKeys = []key[Variant]{
 	{
 		name: "id", values: fmt.Sprintf("a whole number from 1 to %d", MaxID), missing: ErrMissingKey,
-		doc: "The variant's number, its own in the group. Of two variants the lower ID listens, the higher one dials.",
-		set: func(d *decoder, n *node, v *Variant) {
-			if i, ok := d.number(n, 1, MaxID); ok {
-				v.ID = int(i)
-			}
-		},
+		doc:  "The variant's number, its own in the group. Of two variants the lower ID listens, the higher one dials.",
+		set:  func(d *decoder, n *node, v *Variant) { v.ID = d.id(n) },
 		show: func(v *Variant) string { return strconv.Itoa(v.ID) },
 	},
 	{
