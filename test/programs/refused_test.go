@@ -2,11 +2,14 @@ package programs
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/monmod/monmod/test/internal/proc"
 	"github.com/monmod/monmod/test/internal/scratch"
@@ -30,6 +33,10 @@ func TestCommandLine(t *testing.T) {
 		}
 		return path
 	}
+	pipe, script := filepath.Join(base, "pipe"), filepath.Join(base, "script")
+	if err := errors.Join(unix.Mkfifo(pipe, 0o755), os.WriteFile(script, []byte("#!"+pipe+"\n"), 0o755)); err != nil {
+		t.Fatal(err)
+	}
 	group := "leader: 1\nvariants: [{id: 1}, {id: 2}]\n"
 	for _, c := range []struct {
 		name   string
@@ -48,6 +55,8 @@ func TestCommandLine(t *testing.T) {
 		{"entry of a later version", []string{"--id", "1", "--config", write("entry.yaml", group+"entry: patched\n"), "--", "touch", "ran"}, statusConfiguration, "not in this version"},
 		{"no such program", []string{"--variants", "2", "--", "/none/such"}, 127, "/none/such"},
 		{"not a program", []string{"--variants", "2", "--", write("plain", "text")}, 126, "plain"},
+		{"a pipe", []string{"--variants", "2", "--", pipe}, 126, "is a pipe"},
+		{"a pipe as interpreter", []string{"--variants", "2", "--", script}, 126, "not a program: " + pipe},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r, err := proc.Run(proc.Spec{
