@@ -201,6 +201,9 @@ func Supervise(ctx context.Context, opts SuperviseOptions) (code int, err error)
 	if err != nil {
 		return ExitConfig, err
 	}
+	if err := enoughFiles(len(opts.Group.Variants)); err != nil {
+		return ExitConfig, err
+	}
 	if err := privateDir(filepath.Dir(socket)); err != nil {
 		return ExitConfig, fmt.Errorf("make the folder of the variant's socket: %w", err)
 	}

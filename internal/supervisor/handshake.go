@@ -46,6 +46,9 @@ func (s *session) greet(ctx context.Context) error {
 		if err != nil {
 			return failf(ExitDivergence, "%s said hello: %w", v, err)
 		}
+		if err := s.enoughFiles(v); err != nil {
+			return err
+		}
 		v.nameAs(s.argv0)
 	}
 	return nil

@@ -41,6 +41,9 @@ type RunOptions struct {
 // the group was ended. ctx ends the group.
 func Run(ctx context.Context, opts RunOptions) (code int, err error) {
 	l, code, err := newLaunch(opts)
+	if err == nil {
+		code, err = ExitConfig, enoughFiles(len(opts.Group.Variants))
+	}
 	if err != nil {
 		return code, err
 	}

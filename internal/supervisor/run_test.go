@@ -12,6 +12,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 	logtest "github.com/sirupsen/logrus/hooks/test"
+	"golang.org/x/sys/unix"
 
 	"github.com/monmod/monmod/internal/config"
 	"github.com/monmod/monmod/internal/report"
@@ -172,6 +173,8 @@ func TestGroupThatCannotStart(t *testing.T) {
 		{"empty-state", 70, "without its end mark"},
 		{"missing-state", 70, "0 descriptors instead of its state"},
 		{"lacks-section", 70, "lacks section PROGRAM"},
+		{"no-folder", 70, "its working directory was deleted, or has too long a path: start it in another one"},
+		{"few-files", 78, "the limit of open files is 19, and 20 are needed: raise it"},
 		{"too-early", 70, "said READY where HELLO was expected"},
 		{"ready-at-once", 70, "said READY where MAPPED was expected"},
 		{"long-mapped", 70, "MAPPED with a body of 3 bytes"},
@@ -215,6 +218,10 @@ func TestResolve(t *testing.T) {
 	if err := os.WriteFile(plain, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
+	pipe := filepath.Join(dir, "pipe")
+	if err := unix.Mkfifo(pipe, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		program, path string
 		code          int
@@ -229,6 +236,9 @@ func TestResolve(t *testing.T) {
 		{plain, "", 126, "cannot be executed"},
 		{"plain", "PATH=" + dir, 126, "cannot be executed"},
 		{dir + "/", "", 126, "is a folder"},
+		{pipe, "", 126, "is a pipe"},
+		{"pipe", "PATH=" + dir, 126, "is a pipe"},
+		{"/dev/null", "", 126, "a device"},
 	} {
 		path, code, err := resolve(c.program, []string{c.path})
 		got := path

@@ -68,6 +68,8 @@ func parseState(b []byte) (abi.Sections, error) {
 	for _, s := range stateSections {
 		body, there := sections[s.tag]
 		switch {
+		case !there && s.tag == abi.SecCwd:
+			return nil, errors.New("its working directory was deleted, or has too long a path: start it in another one")
 		case !there:
 			return nil, fmt.Errorf("its state lacks section %s", s.name)
 		case s.size > 0 && len(body) != s.size, s.unit > 0 && len(body)%s.unit != 0:

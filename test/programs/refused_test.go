@@ -78,6 +78,41 @@ func TestCommandLine(t *testing.T) {
 	}
 }
 
+// TestPoorStart starts monmod where something is missing that every program has. It says what, and how to come by it.
+func TestPoorStart(t *testing.T) {
+	requireBuilt(t)
+	for _, c := range []struct {
+		name   string
+		before string
+		status int
+		says   string
+	}{
+		{"few open files", "ulimit -n 20", statusConfiguration, "the limit of open files is 20, and"},
+		{"hardly any open files", "ulimit -n 6", statusConfiguration, "the limit of open files is 6, and"},
+		{"no open files", "ulimit -n 4", statusConfiguration, "raise the limit of open files (ulimit -n)"},
+		{"few open files for the program", "ulimit -Sn 12", statusConfiguration, "the limit of open files is 12, and"},
+		{"a deleted folder", "mkdir gone && cd gone && rmdir ../gone", statusDivergence, "its working directory was deleted, or has too long a path: start it in another one"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			base := scratch.Dir(t)
+			r, err := proc.Run(proc.Spec{
+				Argv: []string{"/bin/bash", "-c", c.before + ` && exec "$@"`, "-", target.Built("monmod"), "run", "--logs", target.Logs(base), "--variants", "2", "--",
+					"/bin/touch", filepath.Join(base, "ran")},
+				Dir: base, Env: target.Env(base), Deadline: 20 * time.Second,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Status != c.status || !bytes.Contains(r.Stderr, []byte(c.says)) || bytes.Count(r.Stderr, []byte("\n")) != 1 {
+				t.Errorf("want status %d and one line with %q, got %s", c.status, c.says, r)
+			}
+			if _, err := os.Stat(filepath.Join(base, "ran")); err == nil {
+				t.Error("the program ran")
+			}
+		})
+	}
+}
+
 // TestUnprivileged runs a program monitored by a user who may do nothing special.
 func TestUnprivileged(t *testing.T) {
 	requireBuilt(t)
