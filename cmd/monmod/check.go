@@ -68,6 +68,9 @@ func checkFile(out io.Writer, file string) error {
 	for _, note := range g.Notes {
 		fmt.Fprintln(out, "note:", note)
 	}
+	if err := g.CheckLogs(); err != nil {
+		fmt.Fprintln(out, "note:", err)
+	}
 	return nil
 }
 

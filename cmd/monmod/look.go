@@ -67,6 +67,9 @@ func printableArg(s string) string {
 func logRoot() (string, error) {
 	g := groupFlags{variants: 2}
 	group, err := g.load()
+	if err == nil {
+		err = group.CheckLogs()
+	}
 	if err != nil {
 		return "", err
 	}

@@ -3,9 +3,11 @@ package config
 import (
 	"errors"
 	"os"
+	"os/user"
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -209,6 +211,41 @@ func TestSet(t *testing.T) {
 		if got := c.read(g); got != c.now {
 			t.Errorf("%s=%q: now %v, want %v", c.key, c.value, got, c.now)
 		}
+	}
+}
+
+// TestLogsOfAUser: reports go to a folder that is the user's own, or nowhere, never to one that another user could have made.
+func TestLogsOfAUser(t *testing.T) {
+	const daemon, nobodyAtAll = 1, 4_000_000_001
+	u, err := user.LookupId(strconv.Itoa(daemon))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		uid         int
+		state, home string
+		want        string
+	}{
+		{0, "/s", "/h", "/var/log/monmod/g"},
+		{daemon, "/s", "/h", "/s/monmod/g"},
+		{daemon, "s", "/h", "/h/.local/state/monmod/g"},
+		{daemon, "", "", u.HomeDir + "/.local/state/monmod/g"},
+		{daemon, "", "h", u.HomeDir + "/.local/state/monmod/g"},
+		{nobodyAtAll, "", "/h", "/h/.local/state/monmod/g"},
+		{nobodyAtAll, "", "", ""},
+	} {
+		t.Setenv("XDG_STATE_HOME", c.state)
+		t.Setenv("HOME", c.home)
+		if got := logsOf(c.uid, "g"); got != c.want {
+			t.Errorf("%+v: got %q", c, got)
+		}
+	}
+	g := parse(t, "g.yaml", "leader: 1\nvariants: [{id: 1}, {id: 2}]\n")
+	if g.Logs = ""; !errors.Is(g.CheckLogs(), ErrMissingKey) {
+		t.Errorf("without a folder: %v", g.CheckLogs())
+	}
+	if g.Logs = "/l"; g.CheckLogs() != nil {
+		t.Errorf("with a folder: %v", g.CheckLogs())
 	}
 }
 

@@ -60,7 +60,7 @@ var groupKeys = []key[Group]{
 	withShow(folder(key[Group]{name: "keys", defDoc: "`/etc/monmod/keys/<group>`",
 		doc: "The folder of the group's keys on this host, made by `monmod keygen`. Only variants with an address need keys. `none` runs them without authentication and warns at every start."},
 		func(g *Group) *string { return &g.Keys }, KeysNone), showKeys),
-	folder(key[Group]{name: "logs", defDoc: "`/var/log/monmod/<group>` for root, else `$XDG_STATE_HOME/monmod/<group>`",
+	folder(key[Group]{name: "logs", defDoc: "`/var/log/monmod/<group>` for root, else `$XDG_STATE_HOME/monmod/<group>`, which is in ~/.local/state if it is not set",
 		doc: "The folder for reports and events on this host."},
 		func(g *Group) *string { return &g.Logs }),
 	{

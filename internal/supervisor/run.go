@@ -88,6 +88,9 @@ func (s *session) run(ctx context.Context, bring func(context.Context) error) (c
 	if s.peers != nil && s.group.FS == config.FSShared {
 		return ExitConfig, failf(ExitConfig, "group %s says fs: shared, but its variants have supervisors of their own, which share no files in this version: write fs: own, or run all variants with `monmod run --variants`", s.group.Name)
 	}
+	if err := s.group.CheckLogs(); err != nil {
+		return ExitConfig, err
+	}
 	s.journal = openJournal(s.group.Logs, s.group.Name, func(err error) { s.log.Warn(err) })
 	defer func() { err = errors.Join(err, s.journal.close()) }()
 	if s.board, err = openBoard(s.group.Name, s.alone()); err != nil {

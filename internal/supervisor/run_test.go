@@ -194,6 +194,27 @@ func TestGroupThatCannotStart(t *testing.T) {
 	}
 }
 
+// TestNoPlaceForReports: a group whose reports have no folder does not start, and writes nothing where it happens to be.
+func TestNoPlaceForReports(t *testing.T) {
+	g, err := config.Local(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Logs, g.Name = "", "test-no-logs"
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir())
+	code, err := Run(context.Background(), RunOptions{Group: g, Program: "/bin/true", Args: []string{"exit7"}, Library: self})
+	if code != ExitConfig || err == nil || !strings.Contains(err.Error(), "no folder for reports") {
+		t.Errorf("exit code %d, error %v", code, err)
+	}
+	if left, err := os.ReadDir("."); err != nil || len(left) > 0 {
+		t.Errorf("it wrote %v (%v)", left, err)
+	}
+}
+
 func TestStopFromOutside(t *testing.T) {
 	g, err := config.Local(2)
 	if err != nil {
