@@ -173,7 +173,7 @@ func TestGroupThatCannotStart(t *testing.T) {
 		{"empty-state", 70, "without its end mark"},
 		{"missing-state", 70, "0 descriptors instead of its state"},
 		{"lacks-section", 70, "lacks section PROGRAM"},
-		{"no-folder", 70, "its working directory was deleted, or has too long a path: start it in another one"},
+		{"no-folder", 70, "cannot be started: its working directory was deleted, or has too long a path: start it in another one"},
 		{"few-files", 78, "the limit of open files is 19, and 20 are needed: raise it"},
 		{"too-early", 70, "said READY where HELLO was expected"},
 		{"ready-at-once", 70, "said READY where MAPPED was expected"},
