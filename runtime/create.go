@@ -22,6 +22,9 @@ const defaultConfig = "config.json"
 // create decides what becomes of a container that is about to be made, and
 // makes everything ready where it is to be monitored.
 func (w *wrapper) create(inv *Invocation) error {
+	if inv.nameless {
+		return fmt.Errorf("no container ID was given: monmod-runtime %s --bundle DIR ID", inv.Command)
+	}
 	if inv.Doubt != "" {
 		return w.doubtful(inv)
 	}

@@ -218,6 +218,14 @@ func TestTransparent(t *testing.T) {
 	if r := h.run("--version"); r.stdout != string(direct) {
 		t.Errorf("--version: %+v", r)
 	}
+	if r := h.run("run", "--bundle", dir); r.code == 0 || r.stdout != "" || !strings.Contains(r.stderr, "no container ID was given: monmod-runtime run --bundle DIR ID") {
+		t.Errorf("run without an ID: %+v", r)
+	}
+	direct, err = exec.Command("runc").Output()
+	h.must(err)
+	if bare, err := exec.Command(h.runtime).Output(); err != nil || !bytes.Equal(bare, direct) || len(bare) == 0 {
+		t.Errorf("without a command: %q, %v", bare, err)
+	}
 	if r := h.run("checkpoint", "--help"); r.code != 0 {
 		t.Errorf("checkpoint --help: %+v", r)
 	}

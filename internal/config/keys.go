@@ -11,12 +11,8 @@ import (
 var groupKeys = []key[Group]{
 	{
 		name: "leader", original: "leader_id", values: "the ID of one of the variants", missing: ErrMissingLeader,
-		doc: "The variant that talks to the outside world. The others get its results.",
-		set: func(d *decoder, n *node, g *Group) {
-			if v, ok := d.number(n, 1, MaxID); ok {
-				g.Leader = int(v)
-			}
-		},
+		doc:  "The variant that talks to the outside world. The others get its results.",
+		set:  func(d *decoder, n *node, g *Group) { g.Leader = d.id(n) },
 		show: func(g *Group) string { return strconv.Itoa(g.Leader) },
 	},
 	{
@@ -64,7 +60,7 @@ var groupKeys = []key[Group]{
 	withShow(folder(key[Group]{name: "keys", defDoc: "`/etc/monmod/keys/<group>`",
 		doc: "The folder of the group's keys on this host, made by `monmod keygen`. Only variants with an address need keys. `none` runs them without authentication and warns at every start."},
 		func(g *Group) *string { return &g.Keys }, KeysNone), showKeys),
-	folder(key[Group]{name: "logs", defDoc: "`/var/log/monmod/<group>` for root, else `$XDG_STATE_HOME/monmod/<group>`",
+	folder(key[Group]{name: "logs", defDoc: "`/var/log/monmod/<group>` for root, else `$XDG_STATE_HOME/monmod/<group>`, which is in ~/.local/state if it is not set",
 		doc: "The folder for reports and events on this host."},
 		func(g *Group) *string { return &g.Logs }),
 	{
@@ -129,12 +125,8 @@ func showKeys(g *Group) string {
 var variantKeys = []key[Variant]{
 	{
 		name: "id", values: fmt.Sprintf("a whole number from 1 to %d", MaxID), missing: ErrMissingKey,
-		doc: "The variant's number, its own in the group. Of two variants the lower ID listens, the higher one dials.",
-		set: func(d *decoder, n *node, v *Variant) {
-			if i, ok := d.number(n, 1, MaxID); ok {
-				v.ID = int(i)
-			}
-		},
+		doc:  "The variant's number, its own in the group. Of two variants the lower ID listens, the higher one dials.",
+		set:  func(d *decoder, n *node, v *Variant) { v.ID = d.id(n) },
 		show: func(v *Variant) string { return strconv.Itoa(v.ID) },
 	},
 	{
