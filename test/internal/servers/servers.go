@@ -3,11 +3,14 @@
 package servers
 
 import (
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/monmod/monmod/test/internal/filetree"
 )
@@ -134,12 +137,36 @@ func WriteDocs(dir string) error {
 	return nil
 }
 
-// FreePort returns a port of 127.0.0.1 that was free a moment ago.
+// held keeps other processes of these tests from the ports that FreePort has returned, as long as this one lives.
+var held struct {
+	sync.Mutex
+	names []net.Listener
+}
+
+// FreePort returns a port of 127.0.0.1 that nobody takes before the server does: no other caller of it, and no connection, since
+// those begin above (ip_local_port_range).
 func FreePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("look for a free port: %w", err)
+	held.Lock()
+	defer held.Unlock()
+	const first, ports, tries = 12000, 20000, 100
+	var last error
+	for range tries {
+		port := first + rand.N(ports)
+		name, err := net.Listen("unix", fmt.Sprintf("@monmod-test-port-%d", port))
+		if err != nil {
+			last = err
+			continue
+		}
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			err = l.Close()
+		}
+		if err != nil {
+			last = errors.Join(err, name.Close())
+			continue
+		}
+		held.names = append(held.names, name)
+		return port, nil
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	return 0, fmt.Errorf("look for a free port: %w", last)
 }
