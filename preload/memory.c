@@ -249,6 +249,10 @@ void mm_describe_mmap(struct mm_thread *t)
 	c->who = MM_BY_ALL;
 	if (!(c->a[3] & MAP_ANONYMOUS) && mm_fd_is_own(t->proc, (u32)c->a[4]))
 		mm_refuse(c, -EBADF);
+	if (fd && fd->klass == MM_FD_PRIVATE) {
+		mm_refuse(c, -ENODEV); /* as the kernel says of /proc's lists */
+		return;
+	}
 	if (fd && fd->klass != MM_FD_OWN && !(t->proc->flags & MM_START_FS_SHARED)) {
 		mm_refuse(c, -ENODEV); /* it is on another host: there is nothing to map */
 		if (mm_is_leader(t->proc))
@@ -366,13 +370,16 @@ static s64 map_code(struct mm_thread *t, u64 prot, u64 flags, u64 fd)
 	return mm_failed(r) ? r : at;
 }
 
+static int allows_writing(u64 fd)
+{
+	return (mm_sys3(__NR_fcntl, fd, F_GETFL, 0) & O_ACCMODE) == O_RDWR;
+}
+
 /* The same file by a description that allows no writing, where the program's own does. */
 static s64 for_reading(u64 fd)
 {
 	char link[MM_FD_LINK];
 
-	if ((mm_sys3(__NR_fcntl, fd, F_GETFL, 0) & O_ACCMODE) != O_RDWR)
-		return -1;
 	mm_fd_link(link, fd);
 	return mm_sys4(__NR_openat, MM_AT_FDCWD, link, O_RDONLY | O_CLOEXEC, 0);
 }
@@ -400,8 +407,16 @@ s64 mm_execute_mmap(struct mm_thread *t)
 			}
 		}
 	}
-	if (c->extra == MM_MAP_LEADERS && mm_is_leader(p) && (flags & MAP_SHARED) && (own = for_reading(fd)) >= 0)
+	if (c->extra == MM_MAP_LEADERS && mm_is_leader(p) && (flags & MAP_SHARED) && allows_writing(fd)) {
+		own = for_reading(fd);
+		if (own < 0) { /* its mode, the file system's root, or the number of descriptors does not allow it */
+			mm_event(p, "mmap: a shared mapping was refused, as the file could not be opened for reading alone", NULL);
+			if (!(prot & PROT_EXEC))
+				pass(t, mm_own(p, MM_FD_HOLDER));
+			return -EACCES;
+		}
 		fd = own; /* mprotect cannot make it writable later */
+	}
 	if (c->extra && mm_is_leader(p) && !(prot & PROT_EXEC)) {
 		got = pass(t, fd);
 		if (got < 0)

@@ -26,7 +26,19 @@ struct iov {
 #define CMSG_CLOEXEC 0x40000000u /* MSG_CMSG_CLOEXEC */
 #define CONTROL_MAX 4096u
 
-/* Control data without padding; descriptors of the monitor are not to be sent away. */
+/* Descriptors that are not to be sent away: the monitor's, and what the receiver would read past the comparison. */
+static void refuse_to_pass(struct mm_thread *t, u32 fd)
+{
+	if (mm_fd_is_own(t->proc, fd))
+		mm_refuse(&t->call, -EBADF);
+	if (!mm_fd_differs(t->proc, fd))
+		return;
+	if (mm_is_leader(t->proc))
+		mm_event(t->proc, "sendmsg: a memory object (memfd_create) or a list of mappings was not passed on (EPERM)", NULL);
+	mm_refuse(&t->call, -EPERM);
+}
+
+/* Control data without padding. */
 static void describe_control(struct mm_thread *t, const u8 *control, u64 bytes)
 {
 	struct mm_call *c = &t->call;
@@ -41,8 +53,7 @@ static void describe_control(struct mm_thread *t, const u8 *control, u64 bytes)
 		mm_item_digest(t, 1, control + at + sizeof(head), head.bytes - sizeof(head));
 		if (head.level == SCM_RIGHTS_LEVEL && head.type == SCM_RIGHTS_TYPE)
 			for (u64 i = sizeof(head); i + 4 <= head.bytes; i += 4)
-				if (mm_fd_is_own(t->proc, *(const u32 *)(control + at + i)))
-					mm_refuse(c, -EBADF);
+				refuse_to_pass(t, *(const u32 *)(control + at + i));
 		at += MM_UP(head.bytes, 8);
 	}
 }

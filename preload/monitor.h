@@ -99,6 +99,7 @@ void mm_remember(struct mm_thread *t, const struct mm_rec *rec, const u8 *form);
 /* descriptors.c */
 struct mm_fd *mm_fd(struct mm_proc *p, u64 fd);
 int mm_fd_is_own(const struct mm_proc *p, u64 fd);
+int mm_fd_differs(struct mm_proc *p, u64 fd);
 void mm_fd_make(struct mm_thread *t, u64 fd, int klass, int kind);
 void mm_fd_drop(struct mm_proc *p, u64 fd);
 void mm_fd_copy(struct mm_proc *p, u64 from, u64 to);
@@ -142,6 +143,8 @@ void mm_name_take(struct mm_thread *t, s64 ret);
 /* procfs.c: what /proc shows */
 int mm_is_proc_self(struct mm_thread *t, const char *path, const char *name);
 int mm_proc_is_memory(s64 fd);
+int mm_proc_shows_addresses(s64 fd);
+int mm_is_object(s64 fd);
 int mm_proc_maps(const struct mm_thread *t, s64 fd);
 int mm_proc_names_maps(struct mm_thread *t, int which);
 s64 mm_proc_open_maps(struct mm_thread *t);

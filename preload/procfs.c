@@ -68,6 +68,41 @@ int mm_proc_is_memory(s64 fd)
 	return n < 0 || (n >= 4 && !memcmp(path + n - 4, "/mem", 4)); /* unreadable: rather not */
 }
 
+static int ends_with(const char *path, s64 n, const char *end)
+{
+	s64 k = (s64)strlen(end);
+
+	return n >= k && !memcmp(path + n - k, end, k);
+}
+
+/*
+ * Files and folders of /proc that say where something lies, beside the lists that each variant has of its own (mm_proc_maps): what the
+ * leader reads there everyone gets, so nothing that is made of it would differ. `mem` can be read where the others lead.
+ */
+int mm_proc_shows_addresses(s64 fd)
+{
+	static const char names[] = "/mem\0/syscall\0/map_files\0/smaps_rollup\0/timers\0";
+	char path[256];
+	s64 n = proc_name(fd, path, sizeof(path));
+
+	for (const char *name = names; n > 0 && *name; name += strlen(name) + 1)
+		if (ends_with(path, n, name))
+			return 1;
+	return n < 0 || n == sizeof(path); /* unreadable: rather not */
+}
+
+/* Is this an object that memfd_create(2) has made, also for the monitor's own lists? */
+int mm_is_object(s64 fd)
+{
+	static const char prefix[] = "/memfd:";
+	char link[MM_FD_LINK], path[sizeof(prefix)];
+	s64 n;
+
+	mm_fd_link(link, fd);
+	n = mm_sys4(__NR_readlinkat, MM_AT_FDCWD, link, path, sizeof(path));
+	return n < 0 || (n == sizeof(path) && !memcmp(path, prefix, sizeof(prefix) - 1));
+}
+
 /* An object in memory gets the number that the file would have had: the lowest that is free. */
 static s64 lowest(s64 fd, int cloexec)
 {

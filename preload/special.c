@@ -122,6 +122,8 @@ static void describe_transfer(struct mm_thread *t, int in, int out)
 	t->call.who = own && into ? MM_BY_ALL : MM_BY_LEADER;
 	if (from && into && !own)
 		mm_refuse(&t->call, -EINVAL); /* followers have nothing to write there; programs fall back to read and write */
+	if (mm_fd_differs(t->proc, (u32)t->call.a[in]) && !mm_fd_differs(t->proc, (u32)t->call.a[out]))
+		mm_refuse(&t->call, -EINVAL); /* what the kernel would take from there nobody could compare; the same fallback */
 }
 
 /* The leader has read from a file that every variant has of its own: ours moves on as far. */
