@@ -14,6 +14,14 @@
 #define HUGE_MAX (1ul << 30)
 #define SCM_BYTES 24 /* CMSG_SPACE of one descriptor */
 
+/* FUTEX_WAIT, FUTEX_WAIT_BITSET */
+static int waits(const struct mm_call *c)
+{
+	u32 what = (u32)c->a[1] & ~(128u | 256u); /* FUTEX_PRIVATE_FLAG, FUTEX_CLOCK_REALTIME */
+
+	return what == 0 || what == 9;
+}
+
 /* Which calls are local: not in the stream at all. */
 int mm_memory_local(struct mm_thread *t)
 {
@@ -25,6 +33,8 @@ int mm_memory_local(struct mm_thread *t)
 		return (c->a[3] & MAP_ANONYMOUS) && !(c->a[2] & PROT_EXEC);
 	case MM_NR_mprotect:
 		return !(c->a[2] & PROT_EXEC);
+	case MM_NR_futex: /* what ends a wait is a signal or a clock, and both are the leader's */
+		return !waits(c);
 	case MM_NR_getrandom:
 		return mm_name_draws(c);
 	case MM_NR_read:

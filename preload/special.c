@@ -85,6 +85,22 @@ static void describe_sleep(struct mm_thread *t, int left)
 		mm_out_add(t, MM_OUT_SET, left, c->a[left], 16);
 }
 
+/* A wait for what a signal handler or a clock brings; all other operations are local. */
+static void describe_futex(struct mm_thread *t)
+{
+	struct mm_call *c = &t->call;
+
+	mm_by_leader(t);
+	c->out.rec.form = 0; /* what else the registers hold means nothing */
+	mm_item_value(c, 1, (u32)c->a[1]);
+	mm_item_value(c, 2, (u32)c->a[2]);
+	mm_check_room(t, c->a[0], 4);
+	if (c->a[3])
+		mm_take(t, 3, 16, 1);
+	if (c->a[1] & 8 /* FUTEX_WAIT_BITSET */)
+		mm_item_value(c, 5, (u32)c->a[5]);
+}
+
 static void describe_setsockopt(struct mm_thread *t)
 {
 	struct mm_call *c = &t->call;
@@ -232,6 +248,9 @@ void mm_describe_special(struct mm_thread *t)
 		break;
 	case MM_NR_clock_nanosleep:
 		describe_sleep(t, 3);
+		break;
+	case MM_NR_futex:
+		describe_futex(t);
 		break;
 	case MM_NR_timer_create:
 		mm_describe_timer(t);
