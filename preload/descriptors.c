@@ -266,7 +266,7 @@ void mm_effect(struct mm_thread *t, s64 ret)
 	case MM_NR_fcntl:
 		if (ret >= 0 && ((u32)c->a[1] == F_DUPFD || (u32)c->a[1] == F_DUPFD_CLOEXEC))
 			mm_fd_copy(p, (u32)c->a[0], ret);
-		return;
+		break;
 	case MM_NR_memfd_create:
 		if (ret >= 0)
 			mm_fd_make(t, ret, MM_FD_OWN, MM_KIND_FILE);

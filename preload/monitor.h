@@ -44,6 +44,7 @@ s64 mm_in_path(const struct mm_thread *t, char *to, u64 from); /* length, -EFAUL
 /* describe.c: arguments → form, copies */
 void mm_canonical(struct mm_thread *t);
 void mm_describe(struct mm_thread *t);
+u8 *mm_address(struct mm_thread *t, int i, u64 from, u64 bytes);
 
 /* form.c: items, copies of input, buffers for output */
 void mm_item(struct mm_call *c, int arg, int kind, const void *bytes, u32 n, u64 total);
@@ -65,6 +66,7 @@ void mm_effect_special(struct mm_thread *t, s64 ret);
 /* message.c: sendmsg and recvmsg */
 void mm_describe_msg(struct mm_thread *t);
 void mm_collect_msg(struct mm_thread *t, s64 ret);
+void mm_collect_thrown_away(struct mm_thread *t, s64 ret);
 void mm_effect_msg(struct mm_thread *t, s64 ret);
 
 /* execute.c */
@@ -77,6 +79,7 @@ s64 mm_repeat(struct mm_thread *t);
 void mm_publish_call(struct mm_thread *t);
 void mm_publish_result(struct mm_thread *t, s64 ret, int flags);
 s64 mm_take_result(struct mm_thread *t, int *flags);
+void mm_blank(struct mm_thread *t, const struct mm_outbuf *o, u64 n);
 void mm_fetch(struct mm_thread *t, const struct mm_outbuf *o, u64 offset, u8 *to, u64 n);
 
 /* compare.c */

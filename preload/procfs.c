@@ -254,39 +254,50 @@ static int is_ours(const struct mm_proc *p, const struct entry *e)
 	return i && !e->name[i] && mm_fd_is_own(p, n);
 }
 
-/* getdents64 in the leader: a list of descriptors does not show the monitor's. */
+/*
+ * getdents64 in the leader: a list of descriptors does not show the monitor's, and behind the end of a name, where the kernel leaves
+ * what the program had there, are zeros.
+ */
 s64 mm_proc_list(struct mm_thread *t)
 {
 	struct mm_call *c = &t->call;
 	char path[256];
+	u8 *copy = mm_stage(t, (u32)c->a[2]);
 	s64 ret, n = -1, kept;
+	int hides = 0;
 
+	if (!copy)
+		return -ENOMEM;
 	for (;;) {
 		ret = mm_app_call(t);
 		if (ret <= 0)
 			return ret;
 		if (n < 0) {
 			n = proc_name((s32)c->a[0], path, sizeof(path));
-			if (n < 3 || memcmp(path + n - 3, "/fd", 3))
-				return ret;
+			hides = n > 0 && ends_with(path, n, "/fd");
+			n = 0;
 		}
-		u8 *copy = mm_stage(t, ret);
-
-		if (!copy || mm_in(t, copy, c->a[1], ret) != (u64)ret)
-			return ret;
+		if (mm_in(t, copy, c->a[1], ret) != (u64)ret)
+			return -EFAULT;
 		kept = 0;
 		for (s64 at = 0; at < ret;) {
-			const struct entry *e = (const struct entry *)(copy + at);
+			struct entry *e = (struct entry *)(copy + at);
 			u16 bytes = e->bytes;
+			u64 end;
 
 			if (bytes < sizeof(*e) || bytes > ret - at)
-				return ret;
-			if (!is_ours(t->proc, e)) {
-				mm_out(t, c->a[1] + kept, copy + at, bytes);
+				return -EFAULT;
+			for (end = __builtin_offsetof(struct entry, name); end < bytes && copy[at + end];)
+				end++;
+			memset(copy + at + end, 0, bytes - end);
+			if (!hides || !is_ours(t->proc, e)) {
+				memmove(copy + kept, e, bytes);
 				kept += bytes;
 			}
 			at += bytes;
 		}
+		if (mm_out(t, c->a[1], copy, kept) != (u64)kept)
+			return -EFAULT;
 		if (kept)
 			return kept;
 	}

@@ -321,7 +321,9 @@ s64 mm_execute_special(struct mm_thread *t)
 		/* FIOCLEX, FIONCLEX: a placeholder knows no ioctl, but the flag */
 		if (t->call.who == MM_BY_ALL && ((u32)t->call.a[1] | 1) == 0x5451)
 			return mm_sys3(__NR_fcntl, t->call.x[0], 2 /* F_SETFD */, (u32)t->call.a[1] & 1);
-		break;
+		return mm_hand_over(t, mm_app_call(t));
+	case MM_NR_fcntl:
+		return mm_hand_over(t, mm_app_call(t));
 	case MM_NR_mmap:
 		return mm_execute_mmap(t);
 	case MM_NR_mprotect:
@@ -362,6 +364,11 @@ void mm_collect_special(struct mm_thread *t, s64 ret)
 		if (c->nout && ret > 0)
 			c->outs[c->nout - 1].bytes = c->outs[c->nout - 1].room;
 		break;
+	case MM_NR_fcntl:
+	case MM_NR_ioctl:
+		if (c->extra && ret >= 0)
+			c->outs[c->nout - 1].bytes = c->outs[c->nout - 1].room;
+		break;
 	case MM_NR_recvmsg:
 		mm_collect_msg(t, ret);
 		break;
@@ -371,6 +378,10 @@ void mm_collect_special(struct mm_thread *t, s64 ret)
 void mm_effect_special(struct mm_thread *t, s64 ret)
 {
 	switch (t->call.nr) {
+	case MM_NR_fcntl:
+	case MM_NR_ioctl:
+		mm_effect_control(t, ret);
+		break;
 	case MM_NR_epoll_ctl:
 		mm_effect_epoll_ctl(t, ret);
 		break;
