@@ -274,7 +274,7 @@ s64 mm_proc_list(struct mm_thread *t)
 			return ret;
 		if (n < 0) {
 			n = proc_name((s32)c->a[0], path, sizeof(path));
-			hides = n > 0 && ends_with(path, n, "/fd");
+			hides = n > 0 && (ends_with(path, n, "/fd") || ends_with(path, n, "/fdinfo"));
 			n = 0;
 		}
 		if (mm_in(t, copy, c->a[1], ret) != (u64)ret)

@@ -173,7 +173,7 @@ static s64 execute_close_range(struct mm_thread *t)
 
 	if (first > last || last < low || first > high)
 		return mm_app_call(t);
-	if (t->call.a[2] & ~4ul)
+	if ((u32)t->call.a[2] & ~6u) /* CLOSE_RANGE_CLOEXEC, CLOSE_RANGE_UNSHARE */
 		return -EINVAL;
 	if (first < low)
 		ret = mm_sys3(__NR_close_range, first, low - 1, t->call.a[2]);

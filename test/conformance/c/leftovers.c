@@ -30,6 +30,12 @@ static int own(const void *p, const void *was, size_t n)
 	return 1;
 }
 
+CASE(registers, NORMAL, "prctl")
+{
+	T(raw(SYS_prctl, 3 /* PR_GET_DUMPABLE */, &stain, &stain, &stain, &stain));
+	TOK(raw(SYS_prctl, 30 /* PR_GET_TIMERSLACK */, &stain, &stain, &stain, &stain));
+}
+
 CASE(interfaces, NORMAL, "ioctl socket")
 {
 	struct ifreq r, was;
