@@ -107,8 +107,9 @@ static void describe_setsockopt(struct mm_thread *t)
 	u32 option = (u32)c->a[2];
 
 	mm_by_leader(t);
-	/* filters hold pointers; zero-copy lets the kernel read memory after the call; packet sockets map rings */
-	if (((u32)c->a[1] == 1 && (option == 26 || option == 50 || option == 51 || option == 52 || option == 60)) ||
+	/* filters hold pointers; zero-copy lets the kernel read memory after the call; packet sockets map rings; SO_PASSPIDFD opens
+	 * a descriptor with each message */
+	if (((u32)c->a[1] == 1 && (option == 26 || option == 50 || option == 51 || option == 52 || option == 60 || option == 76)) ||
 	    (u32)c->a[1] == 263)
 		mm_refuse(c, -ENOPROTOOPT);
 	/* tables of packet filters have counters written wherever they say; XDP and RDS register memory */
@@ -126,6 +127,8 @@ static void describe_getsockopt(struct mm_thread *t)
 		mm_refuse(&t->call, -ENOPROTOOPT);
 	if (level == 1 &&
 	    (option == 26 || option == 77)) /* SO_GET_FILTER counts in instructions, SO_PEERPIDFD opens a descriptor */
+		mm_refuse(&t->call, -ENOPROTOOPT);
+	if (level == 132 && (option == 102 || option == 111 || option == 122)) /* of SCTP: descriptors, addresses to connect to */
 		mm_refuse(&t->call, -ENOPROTOOPT);
 }
 

@@ -69,6 +69,18 @@ CASE(zero_copy_receive, REFUSED, "getsockopt")
 	EXPECT("ENOPROTOOPT", raw(SYS_getsockopt, s, 6 /* IPPROTO_TCP */, 35 /* TCP_ZEROCOPY_RECEIVE */, room, &bytes));
 }
 
+/* Descriptors that come along with what is asked for or received. */
+CASE(unasked_descriptors, REFUSED, "setsockopt getsockopt")
+{
+	int s[2], on = 1;
+	uint32_t bytes = 64;
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, s) != 0)
+		_exit(99);
+	EXPECT("ENOPROTOOPT", setsockopt(s[0], SOL_SOCKET, 76 /* SO_PASSPIDFD */, &on, sizeof on));
+	EXPECT("ENOPROTOOPT", raw(SYS_getsockopt, s[0], SOL_SOCKET, 77 /* SO_PEERPIDFD */, room, &bytes));
+	EXPECT("ENOPROTOOPT", raw(SYS_getsockopt, s[0], 132 /* SOL_SCTP */, 102 /* PEELOFF */, room, &bytes));
+}
+
 CASE(watching_others, REFUSED, "perf_event_open fanotify_init")
 {
 	memset(room, 0, sizeof room);
