@@ -6,7 +6,43 @@
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 
-/* struct flock of fcntl(2), without its padding. */
+/*
+ * A structure that the kernel reads, changes in part and writes back. It is carried out on our copy, in which only what was compared
+ * is the program's: every variant gets the whole of the leader's, and what its program left in the rest is not for the others.
+ */
+static void in_and_out(struct mm_thread *t, void *copy, u64 bytes)
+{
+	struct mm_call *c = &t->call;
+
+	mm_check_room(t, c->a[2], bytes);
+	c->x[2] = c->extra = (u64)copy;
+	mm_out_add(t, MM_OUT_STAGED, 2, (u64)copy, bytes);
+}
+
+/* Behind the call of the leader or of everyone, and in a follower behind the result: what the program sees. */
+s64 mm_hand_over(struct mm_thread *t, s64 ret)
+{
+	const struct mm_call *c = &t->call;
+	u64 n = c->extra ? c->outs[c->nout - 1].room : 0;
+
+	if (n && c->nr == MM_NR_fcntl && *(const u16 *)c->extra == 2 /* F_UNLCK: all else stays as it was (fcntl(2)) */)
+		n = sizeof(u16);
+	return ret >= 0 && mm_out(t, c->a[2], (void *)c->extra, n) != n ? -EFAULT : ret;
+}
+
+void mm_effect_control(struct mm_thread *t, s64 ret)
+{
+	const struct mm_call *c = &t->call;
+
+	if (ret < 0 || !c->extra || c->who != MM_BY_LEADER || mm_is_leader(t->proc))
+		return;
+	if (c->outs[c->nout - 1].bytes != c->outs[c->nout - 1].room)
+		mm_diverge(t, MM_WHY_STREAM);
+	if (mm_hand_over(t, ret) < 0)
+		mm_diverge(t, MM_WHY_RESULT);
+}
+
+/* struct flock of fcntl(2), without its padding. Who asks for a lock by process names none. */
 static void describe_lock(struct mm_thread *t)
 {
 	struct {
@@ -15,20 +51,24 @@ static void describe_lock(struct mm_thread *t)
 		s64 start, length;
 		s32 pid;
 		u32 pad2;
-	} lock;
+	} *lock = mm_stage(t, sizeof(*lock));
 	struct mm_call *c = &t->call;
+	u32 cmd = (u32)c->a[1];
 
-	if (mm_in(t, &lock, c->a[2], sizeof(lock)) != sizeof(lock)) {
+	if (mm_in(t, lock, c->a[2], sizeof(*lock)) != sizeof(*lock)) {
 		mm_refuse(c, -EFAULT);
 		return;
 	}
-	mm_item_value(c, 2, lock.type | (u64)lock.whence << 16);
-	mm_item_value(c, 2, lock.start);
-	mm_item_value(c, 2, lock.length);
-	if ((u32)c->a[1] == F_GETLK || (u32)c->a[1] == 36 /* F_OFD_GETLK */)
-		mm_out_add(t, MM_OUT_FIXED, 2, c->a[2], sizeof(lock));
-	else if (mm_touches_monitor(t->proc, c->a[2], sizeof(lock)))
-		mm_refuse(c, -EFAULT);
+	lock->pad = lock->pad2 = 0;
+	if (cmd == F_GETLK || cmd == F_SETLK || cmd == F_SETLKW)
+		lock->pid = 0;
+	mm_item_value(c, 2, lock->type | (u64)lock->whence << 16 | (u64)(lock->pid != 0) << 32); /* any number is EINVAL there */
+	mm_item_value(c, 2, lock->start);
+	mm_item_value(c, 2, lock->length);
+	if (cmd == F_GETLK || cmd == 36 /* F_OFD_GETLK */)
+		in_and_out(t, lock, sizeof(*lock));
+	else
+		c->x[2] = (u64)lock;
 }
 
 void mm_describe_fcntl(struct mm_thread *t)
@@ -114,8 +154,8 @@ static const struct ioctl_row {
     {0x5450, 0, 0, 0, 1},      /* FIONCLEX */
     {0x5451, 0, 0, 0, 1},      /* FIOCLEX */
     {0x5452, 4, 0, 0, 0},      /* FIOASYNC */
-    {0x80086601, 0, 8, 0, 0},  /* FS_IOC_GETFLAGS: the kernel writes an int, older ones a long */
-    {0x40086602, 8, 0, 0, 0},  /* FS_IOC_SETFLAGS */
+    {0x80086601, 0, 4, 0, 0},  /* FS_IOC_GETFLAGS: an int, whatever its number says */
+    {0x40086602, 4, 0, 0, 0},  /* FS_IOC_SETFLAGS */
     {0x8905, 0, 4, 0, 0},      /* SIOCATMARK */
     {0x8910, 40, 40, 0, 0},    /* SIOCGIFNAME */
     {0x8913, 40, 40, 0, 0},    /* SIOCGIFFLAGS */
@@ -125,6 +165,27 @@ static const struct ioctl_row {
     {0x8927, 40, 40, 0, 0},    /* SIOCGIFHWADDR */
     {0x8933, 40, 40, 0, 0},    /* SIOCGIFINDEX */
 };
+
+/* struct ifreq: what goes in is a name, up to its end, or the number for which a name is asked. */
+static void describe_interface(struct mm_thread *t, u32 request, u64 bytes)
+{
+	struct mm_call *c = &t->call;
+	u8 *copy = mm_stage(t, bytes);
+	u64 from = request == 0x8910 ? 16 : 0, n = request == 0x8910 ? 4 : 16, got = mm_in(t, copy, c->a[2], bytes);
+
+	if (got != bytes) {
+		mm_item(c, 2, MM_ITEM_FAULT, "\0\0\0\0\0\0\0", 8, bytes);
+		mm_check_room(t, c->a[2], bytes);
+		return;
+	}
+	for (u64 i = 0; !from && i < n; i++)
+		if (!copy[i])
+			n = i;
+	memset(copy, 0, from);
+	memset(copy + from + n, 0, bytes - from - n);
+	mm_item_digest(t, 2, copy + from, n);
+	in_and_out(t, copy, bytes);
+}
 
 void mm_describe_ioctl(struct mm_thread *t)
 {
@@ -144,15 +205,11 @@ void mm_describe_ioctl(struct mm_thread *t)
 			c->who = MM_BY_ALL;
 		if (row->by_value)
 			mm_value(t, 2);
-		if (row->in && !row->out)
+		if (row->in && row->out)
+			describe_interface(t, request, row->in);
+		else if (row->in)
 			mm_take(t, 2, row->in, 1);
-		else if (row->in) {
-			u8 *copy = mm_stage(t, row->in);
-
-			mm_item_digest(t, 2, copy,
-				       mm_in(t, copy, c->a[2], MM_MIN(row->in, 16))); /* the name; what follows is output */
-		}
-		if (row->out)
+		else if (row->out)
 			mm_out_add(t, MM_OUT_FIXED, 2, c->a[2], row->out);
 		return;
 	}

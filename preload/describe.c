@@ -116,6 +116,33 @@ static void describe_path(struct mm_thread *t, int i)
 	mm_name_describe(t, i, copy, n);
 }
 
+/* A copy of a socket address, without what means nothing. NULL: it could not be read. */
+u8 *mm_address(struct mm_thread *t, int i, u64 from, u64 bytes)
+{
+	struct mm_call *c = &t->call;
+	u8 *copy = mm_stage(t, 136); /* with the end of a path that has none */
+	u64 means = bytes;
+
+	if (!copy) {
+		mm_refuse(c, -ENOMEM);
+		return NULL;
+	}
+	memset(copy, 0, 136);
+	if (mm_in(t, copy, from, bytes) != bytes)
+		return NULL;
+	u16 family = *(u16 *)copy;
+
+	/* padding is neither compared nor let out: sin_zero, and what stands behind the end of a path (unix(7)) */
+	if (family == 2 && bytes > 8)
+		means = 8;
+	if (family == 1 && bytes > 2 && copy[2])
+		means = MM_MIN(bytes, 2 + strlen((char *)copy + 2));
+	memset(copy + means, 0, bytes - means);
+	if (!c->exempt)
+		mm_item(c, i, MM_ITEM_BYTES, copy, means, means);
+	return copy;
+}
+
 static void describe_address(struct mm_thread *t, int i, u64 bytes)
 {
 	struct mm_call *c = &t->call;
@@ -125,30 +152,13 @@ static void describe_address(struct mm_thread *t, int i, u64 bytes)
 		mm_item_value(c, i, bytes);
 		return;
 	}
-	copy = mm_stage(t, 136); /* with the end of a path that has none */
-	if (!copy) {
-		mm_refuse(c, -ENOMEM);
-		return;
-	}
-	memset(copy, 0, 136);
-	if (mm_in(t, copy, c->a[i], bytes) != bytes) {
+	copy = mm_address(t, i, c->a[i], bytes);
+	if (copy) {
+		c->x[i] = (u64)copy;
+	} else if (!c->refuse) {
 		mm_item(c, i, MM_ITEM_FAULT, "\0\0\0\0\0\0\0", 8, bytes);
 		mm_check_room(t, c->a[i], bytes);
-		return;
 	}
-	c->x[i] = (u64)copy;
-	if (c->exempt)
-		return;
-	u16 family = *(u16 *)copy;
-	u64 means = bytes;
-
-	/* padding is neither compared nor let out: sin_zero, and what stands behind the end of a path (unix(7)) */
-	if (family == 2 && bytes > 8)
-		means = 8;
-	if (family == 1 && bytes > 2 && copy[2])
-		means = MM_MIN(bytes, 2 + strlen((char *)copy + 2));
-	memset(copy + means, 0, bytes - means);
-	mm_item(c, i, MM_ITEM_BYTES, copy, means, means);
 }
 
 static void describe_vector(struct mm_thread *t, int i, int input)
@@ -377,6 +387,16 @@ static void refuse_special_cases(struct mm_thread *t)
 	}
 }
 
+/* Output that is shorter than the row says. What the kernel does not write is not to travel. */
+static void shorten(struct mm_thread *t)
+{
+	struct mm_call *c = &t->call;
+	u32 version = 0;
+
+	if (c->nr == MM_NR_capget && c->nout == 2 && mm_in(t, &version, c->a[0], 4) == 4 && version == 0x19980330)
+		c->outs[1].room = 12; /* _LINUX_CAPABILITY_VERSION_1: one word of each kind */
+}
+
 /* Who carries the call out, as far as the row says; special calls decide for themselves. */
 static void decide(struct mm_thread *t)
 {
@@ -486,6 +506,7 @@ void mm_describe(struct mm_thread *t)
 	refuse_special_cases(t);
 	for (int i = 0; i < c->row->nargs; i++)
 		describe_arg(t, i);
+	shorten(t);
 	if (c->row->klass == MM_C_SPECIAL)
 		mm_describe_special(t);
 	file_without_path(t);

@@ -23,6 +23,17 @@ struct mm_fd *mm_fd(struct mm_proc *p, u64 fd)
 	return &p->fds[fd];
 }
 
+/*
+ * What is behind such a descriptor differs between variants without a call that could be compared: memory objects, which stores
+ * through a mapping change, and /proc's lists of mappings. The kernel must not move it to where others read it.
+ */
+int mm_fd_differs(struct mm_proc *p, u64 fd)
+{
+	const struct mm_fd *f = mm_fd(p, fd);
+
+	return f && (f->klass == MM_FD_PRIVATE || (f->klass == MM_FD_OWN && p->ofds[f->ofd].data == MM_OWN_MEMORY));
+}
+
 static u32 ofd_new(struct mm_proc *p)
 {
 	u32 i = p->ofd_free;
@@ -255,7 +266,7 @@ void mm_effect(struct mm_thread *t, s64 ret)
 	case MM_NR_fcntl:
 		if (ret >= 0 && ((u32)c->a[1] == F_DUPFD || (u32)c->a[1] == F_DUPFD_CLOEXEC))
 			mm_fd_copy(p, (u32)c->a[0], ret);
-		return;
+		break;
 	case MM_NR_memfd_create:
 		if (ret >= 0)
 			mm_fd_make(t, ret, MM_FD_OWN, MM_KIND_FILE);

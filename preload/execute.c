@@ -85,6 +85,8 @@ void mm_collect(struct mm_thread *t, s64 ret)
 			break;
 		}
 	}
+	if (c->nr == MM_NR_recvfrom || c->nr == MM_NR_recvmsg)
+		mm_collect_thrown_away(t, ret);
 	if (c->row->klass == MM_C_SPECIAL && !c->refuse)
 		mm_collect_special(t, ret);
 }

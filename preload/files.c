@@ -66,6 +66,19 @@ void mm_describe_open(struct mm_thread *t)
 	t->call.who = MM_BY_LEADER;
 }
 
+/*
+ * Not what leads past the comparison: memory as a file, lists of the leader's addresses, which every variant would read alike, and
+ * objects in memory by a name, of which all would have the leader's.
+ */
+static int may_be_opened(const struct mm_call *c, s64 fd, const struct kstat *st)
+{
+	if (S_ISREG(st->mode) && (c->x[2] & O_ACCMODE) != O_RDONLY && mm_proc_is_memory(fd))
+		return 0;
+	if (S_ISREG(st->mode) && !st->nlink && (c->x[2] & O_TMPFILE) != O_TMPFILE && mm_is_object(fd))
+		return 0;
+	return !((S_ISREG(st->mode) && !st->size) || S_ISDIR(st->mode)) || !mm_proc_shows_addresses(fd);
+}
+
 s64 mm_execute_open(struct mm_thread *t)
 {
 	struct mm_call *c = &t->call;
@@ -84,7 +97,7 @@ s64 mm_execute_open(struct mm_thread *t)
 	fd = mm_app_call(t);
 	if (fd < 0 || mm_sys2(__NR_fstat, fd, &st) < 0)
 		return fd;
-	if ((c->x[2] & O_ACCMODE) != O_RDONLY && S_ISREG(st.mode) && mm_proc_is_memory(fd)) {
+	if (!may_be_opened(c, fd, &st)) {
 		mm_sys1(__NR_close, fd);
 		return -EACCES;
 	}

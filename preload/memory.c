@@ -14,6 +14,14 @@
 #define HUGE_MAX (1ul << 30)
 #define SCM_BYTES 24 /* CMSG_SPACE of one descriptor */
 
+/* FUTEX_WAIT, FUTEX_WAIT_BITSET */
+static int waits(const struct mm_call *c)
+{
+	u32 what = (u32)c->a[1] & ~(128u | 256u); /* FUTEX_PRIVATE_FLAG, FUTEX_CLOCK_REALTIME */
+
+	return what == 0 || what == 9;
+}
+
 /* Which calls are local: not in the stream at all. */
 int mm_memory_local(struct mm_thread *t)
 {
@@ -25,6 +33,8 @@ int mm_memory_local(struct mm_thread *t)
 		return (c->a[3] & MAP_ANONYMOUS) && !(c->a[2] & PROT_EXEC);
 	case MM_NR_mprotect:
 		return !(c->a[2] & PROT_EXEC);
+	case MM_NR_futex: /* what ends a wait is a signal or a clock, and both are the leader's */
+		return !waits(c);
 	case MM_NR_getrandom:
 		return mm_name_draws(c);
 	case MM_NR_read:
@@ -249,6 +259,10 @@ void mm_describe_mmap(struct mm_thread *t)
 	c->who = MM_BY_ALL;
 	if (!(c->a[3] & MAP_ANONYMOUS) && mm_fd_is_own(t->proc, (u32)c->a[4]))
 		mm_refuse(c, -EBADF);
+	if (fd && fd->klass == MM_FD_PRIVATE) {
+		mm_refuse(c, -ENODEV); /* as the kernel says of /proc's lists */
+		return;
+	}
 	if (fd && fd->klass != MM_FD_OWN && !(t->proc->flags & MM_START_FS_SHARED)) {
 		mm_refuse(c, -ENODEV); /* it is on another host: there is nothing to map */
 		if (mm_is_leader(t->proc))
@@ -366,13 +380,16 @@ static s64 map_code(struct mm_thread *t, u64 prot, u64 flags, u64 fd)
 	return mm_failed(r) ? r : at;
 }
 
+static int allows_writing(u64 fd)
+{
+	return (mm_sys3(__NR_fcntl, fd, F_GETFL, 0) & O_ACCMODE) == O_RDWR;
+}
+
 /* The same file by a description that allows no writing, where the program's own does. */
 static s64 for_reading(u64 fd)
 {
 	char link[MM_FD_LINK];
 
-	if ((mm_sys3(__NR_fcntl, fd, F_GETFL, 0) & O_ACCMODE) != O_RDWR)
-		return -1;
 	mm_fd_link(link, fd);
 	return mm_sys4(__NR_openat, MM_AT_FDCWD, link, O_RDONLY | O_CLOEXEC, 0);
 }
@@ -400,8 +417,16 @@ s64 mm_execute_mmap(struct mm_thread *t)
 			}
 		}
 	}
-	if (c->extra == MM_MAP_LEADERS && mm_is_leader(p) && (flags & MAP_SHARED) && (own = for_reading(fd)) >= 0)
+	if (c->extra == MM_MAP_LEADERS && mm_is_leader(p) && (flags & MAP_SHARED) && allows_writing(fd)) {
+		own = for_reading(fd);
+		if (own < 0) { /* its mode, the file system's root, or the number of descriptors does not allow it */
+			mm_event(p, "mmap: a shared mapping was refused, as the file could not be opened for reading alone", NULL);
+			if (!(prot & PROT_EXEC))
+				pass(t, mm_own(p, MM_FD_HOLDER));
+			return -EACCES;
+		}
 		fd = own; /* mprotect cannot make it writable later */
+	}
 	if (c->extra && mm_is_leader(p) && !(prot & PROT_EXEC)) {
 		got = pass(t, fd);
 		if (got < 0)

@@ -26,7 +26,19 @@ struct iov {
 #define CMSG_CLOEXEC 0x40000000u /* MSG_CMSG_CLOEXEC */
 #define CONTROL_MAX 4096u
 
-/* Control data without padding; descriptors of the monitor are not to be sent away. */
+/* Descriptors that are not to be sent away: the monitor's, and what the receiver would read past the comparison. */
+static void refuse_to_pass(struct mm_thread *t, u32 fd)
+{
+	if (mm_fd_is_own(t->proc, fd))
+		mm_refuse(&t->call, -EBADF);
+	if (!mm_fd_differs(t->proc, fd))
+		return;
+	if (mm_is_leader(t->proc))
+		mm_event(t->proc, "sendmsg: a memory object (memfd_create) or a list of mappings was not passed on (EPERM)", NULL);
+	mm_refuse(&t->call, -EPERM);
+}
+
+/* Control data without padding. */
 static void describe_control(struct mm_thread *t, const u8 *control, u64 bytes)
 {
 	struct mm_call *c = &t->call;
@@ -41,8 +53,7 @@ static void describe_control(struct mm_thread *t, const u8 *control, u64 bytes)
 		mm_item_digest(t, 1, control + at + sizeof(head), head.bytes - sizeof(head));
 		if (head.level == SCM_RIGHTS_LEVEL && head.type == SCM_RIGHTS_TYPE)
 			for (u64 i = sizeof(head); i + 4 <= head.bytes; i += 4)
-				if (mm_fd_is_own(t->proc, *(const u32 *)(control + at + i)))
-					mm_refuse(c, -EBADF);
+				refuse_to_pass(t, *(const u32 *)(control + at + i));
 		at += MM_UP(head.bytes, 8);
 	}
 }
@@ -75,13 +86,9 @@ static void describe_send(struct mm_thread *t, struct msghdr *m, u64 total)
 	struct iov *iov = (struct iov *)m->iov;
 
 	if (m->name && m->name_bytes) {
-		u32 n = MM_MIN(m->name_bytes, 128);
-		u8 *name = mm_stage(t, 128);
-
-		if (mm_in(t, name, m->name, n) != n)
+		m->name = (u64)mm_address(t, 1, m->name, MM_MIN(m->name_bytes, 128));
+		if (!m->name)
 			mm_refuse(c, -EFAULT);
-		m->name = (u64)name;
-		mm_item(c, 1, MM_ITEM_BYTES, name, n, n);
 	}
 	if (m->control && m->control_bytes) {
 		u8 *control = mm_stage(t, MM_MIN(m->control_bytes, CONTROL_MAX));
@@ -159,6 +166,33 @@ void mm_describe_msg(struct mm_thread *t)
 		describe_receive(t, m, total);
 }
 
+/* Between the end of one control message and the next the kernel leaves what the program had there; that is not for the others. */
+static void blank_padding(struct mm_thread *t, u64 control, u64 bytes)
+{
+	struct cmsg head;
+	u64 zero = 0;
+
+	for (u64 at = 0; at + sizeof(head) <= bytes && mm_in(t, &head, control + at, sizeof(head)) == sizeof(head);) {
+		if (head.bytes < sizeof(head) || head.bytes > bytes - at)
+			break;
+		mm_out(t, control + at + head.bytes, &zero, MM_MIN(MM_UP(head.bytes, 8) - head.bytes, bytes - at - head.bytes));
+		at += MM_UP(head.bytes, 8);
+	}
+}
+
+/* A TCP socket asked to throw data away counts it and writes nothing (tcp(7), MSG_TRUNC). */
+void mm_collect_thrown_away(struct mm_thread *t, s64 ret)
+{
+	struct mm_call *c = &t->call;
+	u32 protocol = 0, bytes = sizeof(protocol);
+
+	if (ret <= 0 || !c->nout || !(c->a[c->nr == MM_NR_recvmsg ? 2 : 3] & 0x20 /* MSG_TRUNC */) ||
+	    mm_sys5(__NR_getsockopt, c->x[0], 1, 38 /* SO_PROTOCOL */, &protocol, &bytes) < 0)
+		return;
+	if (protocol == 6 || protocol == 262 /* IPPROTO_MPTCP */)
+		mm_blank(t, &c->outs[0], c->outs[0].bytes);
+}
+
 /* The leader: what recvmsg wrote, in the order in which describe_receive listed it. */
 void mm_collect_msg(struct mm_thread *t, s64 ret)
 {
@@ -170,6 +204,7 @@ void mm_collect_msg(struct mm_thread *t, s64 ret)
 		return;
 	o[1].bytes = MM_MIN(m->name_bytes, o[1].room);
 	o[2].bytes = MM_MIN(m->control_bytes, o[2].room);
+	blank_padding(t, o[2].at, o[2].bytes);
 	o[3].bytes = sizeof(*m);
 }
 

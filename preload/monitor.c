@@ -94,6 +94,12 @@ static int sleeps_until_signal(const struct mm_thread *t)
 	return !at || (mm_in(t, time, at, sizeof(time)) == sizeof(time) && (time[0] | time[1]));
 }
 
+/* Is a call that a signal has ended made again where the handler says SA_RESTART? */
+static int restarts(const struct mm_call *c)
+{
+	return (c->row->flags & MM_F_RESTARTS) && !(c->nr == MM_NR_futex && c->a[3]); /* not one with a time-out */
+}
+
 static void lead(struct mm_thread *t)
 {
 	struct mm_call *c = &t->call;
@@ -132,7 +138,7 @@ static void lead(struct mm_thread *t)
 	mm_digest_own(t, ret);
 	if (mm_signals_waiting(t)) {
 		flags = MM_RF_SIGNALS;
-		if (ret == -EINTR && (c->row->flags & MM_F_RESTARTS))
+		if (ret == -EINTR && restarts(c))
 			flags |= MM_RF_RESTART;
 	}
 	mm_name_send(t);

@@ -44,6 +44,7 @@ s64 mm_in_path(const struct mm_thread *t, char *to, u64 from); /* length, -EFAUL
 /* describe.c: arguments → form, copies */
 void mm_canonical(struct mm_thread *t);
 void mm_describe(struct mm_thread *t);
+u8 *mm_address(struct mm_thread *t, int i, u64 from, u64 bytes);
 
 /* form.c: items, copies of input, buffers for output */
 void mm_item(struct mm_call *c, int arg, int kind, const void *bytes, u32 n, u64 total);
@@ -65,6 +66,7 @@ void mm_effect_special(struct mm_thread *t, s64 ret);
 /* message.c: sendmsg and recvmsg */
 void mm_describe_msg(struct mm_thread *t);
 void mm_collect_msg(struct mm_thread *t, s64 ret);
+void mm_collect_thrown_away(struct mm_thread *t, s64 ret);
 void mm_effect_msg(struct mm_thread *t, s64 ret);
 
 /* execute.c */
@@ -77,6 +79,7 @@ s64 mm_repeat(struct mm_thread *t);
 void mm_publish_call(struct mm_thread *t);
 void mm_publish_result(struct mm_thread *t, s64 ret, int flags);
 s64 mm_take_result(struct mm_thread *t, int *flags);
+void mm_blank(struct mm_thread *t, const struct mm_outbuf *o, u64 n);
 void mm_fetch(struct mm_thread *t, const struct mm_outbuf *o, u64 offset, u8 *to, u64 n);
 
 /* compare.c */
@@ -99,6 +102,7 @@ void mm_remember(struct mm_thread *t, const struct mm_rec *rec, const u8 *form);
 /* descriptors.c */
 struct mm_fd *mm_fd(struct mm_proc *p, u64 fd);
 int mm_fd_is_own(const struct mm_proc *p, u64 fd);
+int mm_fd_differs(struct mm_proc *p, u64 fd);
 void mm_fd_make(struct mm_thread *t, u64 fd, int klass, int kind);
 void mm_fd_drop(struct mm_proc *p, u64 fd);
 void mm_fd_copy(struct mm_proc *p, u64 from, u64 to);
@@ -142,6 +146,8 @@ void mm_name_take(struct mm_thread *t, s64 ret);
 /* procfs.c: what /proc shows */
 int mm_is_proc_self(struct mm_thread *t, const char *path, const char *name);
 int mm_proc_is_memory(s64 fd);
+int mm_proc_shows_addresses(s64 fd);
+int mm_is_object(s64 fd);
 int mm_proc_maps(const struct mm_thread *t, s64 fd);
 int mm_proc_names_maps(struct mm_thread *t, int which);
 s64 mm_proc_open_maps(struct mm_thread *t);

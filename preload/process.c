@@ -36,12 +36,14 @@ void mm_describe_prctl(struct mm_thread *t)
 		mm_out_add(t, MM_OUT_FIXED, 1, c->a[1], 4);
 		mm_by_leader(t);
 		break;
+	case 3:  /* PR_GET_DUMPABLE */
+	case 30: /* PR_GET_TIMERSLACK */
+		mm_by_leader(t);
+		break;
 	case 1:  /* PR_SET_PDEATHSIG */
 	case 36: /* PR_SET_CHILD_SUBREAPER */
-	case 3:  /* PR_GET_DUMPABLE */
 	case 4:  /* PR_SET_DUMPABLE */
 	case 29: /* PR_SET_TIMERSLACK */
-	case 30: /* PR_GET_TIMERSLACK */
 	case 41: /* PR_SET_THP_DISABLE */
 	case 42: /* PR_GET_THP_DISABLE */
 		mm_by_leader(t);

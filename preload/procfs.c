@@ -68,6 +68,41 @@ int mm_proc_is_memory(s64 fd)
 	return n < 0 || (n >= 4 && !memcmp(path + n - 4, "/mem", 4)); /* unreadable: rather not */
 }
 
+static int ends_with(const char *path, s64 n, const char *end)
+{
+	s64 k = (s64)strlen(end);
+
+	return n >= k && !memcmp(path + n - k, end, k);
+}
+
+/*
+ * Files and folders of /proc that say where something lies, beside the lists that each variant has of its own (mm_proc_maps): what the
+ * leader reads there everyone gets, so nothing that is made of it would differ. `mem` can be read where the others lead.
+ */
+int mm_proc_shows_addresses(s64 fd)
+{
+	static const char names[] = "/mem\0/syscall\0/map_files\0/smaps_rollup\0/timers\0";
+	char path[256];
+	s64 n = proc_name(fd, path, sizeof(path));
+
+	for (const char *name = names; n > 0 && *name; name += strlen(name) + 1)
+		if (ends_with(path, n, name))
+			return 1;
+	return n < 0 || n == sizeof(path); /* unreadable: rather not */
+}
+
+/* Is this an object that memfd_create(2) has made, also for the monitor's own lists? */
+int mm_is_object(s64 fd)
+{
+	static const char prefix[] = "/memfd:";
+	char link[MM_FD_LINK], path[sizeof(prefix)];
+	s64 n;
+
+	mm_fd_link(link, fd);
+	n = mm_sys4(__NR_readlinkat, MM_AT_FDCWD, link, path, sizeof(path));
+	return n < 0 || (n == sizeof(path) && !memcmp(path, prefix, sizeof(prefix) - 1));
+}
+
 /* An object in memory gets the number that the file would have had: the lowest that is free. */
 static s64 lowest(s64 fd, int cloexec)
 {
@@ -219,39 +254,50 @@ static int is_ours(const struct mm_proc *p, const struct entry *e)
 	return i && !e->name[i] && mm_fd_is_own(p, n);
 }
 
-/* getdents64 in the leader: a list of descriptors does not show the monitor's. */
+/*
+ * getdents64 in the leader: a list of descriptors does not show the monitor's, and behind the end of a name, where the kernel leaves
+ * what the program had there, are zeros.
+ */
 s64 mm_proc_list(struct mm_thread *t)
 {
 	struct mm_call *c = &t->call;
 	char path[256];
+	u8 *copy = mm_stage(t, (u32)c->a[2]);
 	s64 ret, n = -1, kept;
+	int hides = 0;
 
+	if (!copy)
+		return -ENOMEM;
 	for (;;) {
 		ret = mm_app_call(t);
 		if (ret <= 0)
 			return ret;
 		if (n < 0) {
 			n = proc_name((s32)c->a[0], path, sizeof(path));
-			if (n < 3 || memcmp(path + n - 3, "/fd", 3))
-				return ret;
+			hides = n > 0 && (ends_with(path, n, "/fd") || ends_with(path, n, "/fdinfo"));
+			n = 0;
 		}
-		u8 *copy = mm_stage(t, ret);
-
-		if (!copy || mm_in(t, copy, c->a[1], ret) != (u64)ret)
-			return ret;
+		if (mm_in(t, copy, c->a[1], ret) != (u64)ret)
+			return -EFAULT;
 		kept = 0;
 		for (s64 at = 0; at < ret;) {
-			const struct entry *e = (const struct entry *)(copy + at);
+			struct entry *e = (struct entry *)(copy + at);
 			u16 bytes = e->bytes;
+			u64 end;
 
 			if (bytes < sizeof(*e) || bytes > ret - at)
-				return ret;
-			if (!is_ours(t->proc, e)) {
-				mm_out(t, c->a[1] + kept, copy + at, bytes);
+				return -EFAULT;
+			for (end = __builtin_offsetof(struct entry, name); end < bytes && copy[at + end];)
+				end++;
+			memset(copy + at + end, 0, bytes - end);
+			if (!hides || !is_ours(t->proc, e)) {
+				memmove(copy + kept, e, bytes);
 				kept += bytes;
 			}
 			at += bytes;
 		}
+		if (mm_out(t, c->a[1], copy, kept) != (u64)kept)
+			return -EFAULT;
 		if (kept)
 			return kept;
 	}

@@ -42,6 +42,17 @@ static u64 move(struct mm_thread *t, const struct mm_outbuf *o, u64 offset, u8 *
 	return moved;
 }
 
+/* The leader: zeros where the kernel should have written and has not, so that what was there does not travel. */
+void mm_blank(struct mm_thread *t, const struct mm_outbuf *o, u64 n)
+{
+	u8 zeros[512] = {0};
+
+	for (u64 at = 0, piece; at < n; at += piece) {
+		piece = MM_MIN(n - at, sizeof(zeros));
+		move(t, o, at, zeros, piece, 0);
+	}
+}
+
 /* Output for the stream. What cannot be read is sent as zeros: never what the ring held before. */
 void mm_fetch(struct mm_thread *t, const struct mm_outbuf *o, u64 offset, u8 *to, u64 n)
 {

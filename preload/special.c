@@ -85,14 +85,31 @@ static void describe_sleep(struct mm_thread *t, int left)
 		mm_out_add(t, MM_OUT_SET, left, c->a[left], 16);
 }
 
+/* A wait for what a signal handler or a clock brings; all other operations are local. */
+static void describe_futex(struct mm_thread *t)
+{
+	struct mm_call *c = &t->call;
+
+	mm_by_leader(t);
+	c->out.rec.form = 0; /* what else the registers hold means nothing */
+	mm_item_value(c, 1, (u32)c->a[1]);
+	mm_item_value(c, 2, (u32)c->a[2]);
+	mm_check_room(t, c->a[0], 4);
+	if (c->a[3])
+		mm_take(t, 3, 16, 1);
+	if (c->a[1] & 8 /* FUTEX_WAIT_BITSET */)
+		mm_item_value(c, 5, (u32)c->a[5]);
+}
+
 static void describe_setsockopt(struct mm_thread *t)
 {
 	struct mm_call *c = &t->call;
 	u32 option = (u32)c->a[2];
 
 	mm_by_leader(t);
-	/* filters hold pointers; zero-copy lets the kernel read memory after the call; packet sockets map rings */
-	if (((u32)c->a[1] == 1 && (option == 26 || option == 50 || option == 51 || option == 52 || option == 60)) ||
+	/* filters hold pointers; zero-copy lets the kernel read memory after the call; packet sockets map rings; SO_PASSPIDFD opens
+	 * a descriptor with each message */
+	if (((u32)c->a[1] == 1 && (option == 26 || option == 50 || option == 51 || option == 52 || option == 60 || option == 76)) ||
 	    (u32)c->a[1] == 263)
 		mm_refuse(c, -ENOPROTOOPT);
 	/* tables of packet filters have counters written wherever they say; XDP and RDS register memory */
@@ -111,6 +128,8 @@ static void describe_getsockopt(struct mm_thread *t)
 	if (level == 1 &&
 	    (option == 26 || option == 77)) /* SO_GET_FILTER counts in instructions, SO_PEERPIDFD opens a descriptor */
 		mm_refuse(&t->call, -ENOPROTOOPT);
+	if (level == 132 && (option == 102 || option == 111 || option == 122)) /* of SCTP: descriptors, addresses to connect to */
+		mm_refuse(&t->call, -ENOPROTOOPT);
 }
 
 static void describe_transfer(struct mm_thread *t, int in, int out)
@@ -122,6 +141,8 @@ static void describe_transfer(struct mm_thread *t, int in, int out)
 	t->call.who = own && into ? MM_BY_ALL : MM_BY_LEADER;
 	if (from && into && !own)
 		mm_refuse(&t->call, -EINVAL); /* followers have nothing to write there; programs fall back to read and write */
+	if (mm_fd_differs(t->proc, (u32)t->call.a[in]) && !mm_fd_differs(t->proc, (u32)t->call.a[out]))
+		mm_refuse(&t->call, -EINVAL); /* what the kernel would take from there nobody could compare; the same fallback */
 }
 
 /* The leader has read from a file that every variant has of its own: ours moves on as far. */
@@ -155,7 +176,7 @@ static s64 execute_close_range(struct mm_thread *t)
 
 	if (first > last || last < low || first > high)
 		return mm_app_call(t);
-	if (t->call.a[2] & ~4ul)
+	if ((u32)t->call.a[2] & ~6u) /* CLOSE_RANGE_CLOEXEC, CLOSE_RANGE_UNSHARE */
 		return -EINVAL;
 	if (first < low)
 		ret = mm_sys3(__NR_close_range, first, low - 1, t->call.a[2]);
@@ -231,6 +252,9 @@ void mm_describe_special(struct mm_thread *t)
 	case MM_NR_clock_nanosleep:
 		describe_sleep(t, 3);
 		break;
+	case MM_NR_futex:
+		describe_futex(t);
+		break;
 	case MM_NR_timer_create:
 		mm_describe_timer(t);
 		break;
@@ -300,7 +324,9 @@ s64 mm_execute_special(struct mm_thread *t)
 		/* FIOCLEX, FIONCLEX: a placeholder knows no ioctl, but the flag */
 		if (t->call.who == MM_BY_ALL && ((u32)t->call.a[1] | 1) == 0x5451)
 			return mm_sys3(__NR_fcntl, t->call.x[0], 2 /* F_SETFD */, (u32)t->call.a[1] & 1);
-		break;
+		return mm_hand_over(t, mm_app_call(t));
+	case MM_NR_fcntl:
+		return mm_hand_over(t, mm_app_call(t));
 	case MM_NR_mmap:
 		return mm_execute_mmap(t);
 	case MM_NR_mprotect:
@@ -341,6 +367,11 @@ void mm_collect_special(struct mm_thread *t, s64 ret)
 		if (c->nout && ret > 0)
 			c->outs[c->nout - 1].bytes = c->outs[c->nout - 1].room;
 		break;
+	case MM_NR_fcntl:
+	case MM_NR_ioctl:
+		if (c->extra && ret >= 0)
+			c->outs[c->nout - 1].bytes = c->outs[c->nout - 1].room;
+		break;
 	case MM_NR_recvmsg:
 		mm_collect_msg(t, ret);
 		break;
@@ -350,6 +381,10 @@ void mm_collect_special(struct mm_thread *t, s64 ret)
 void mm_effect_special(struct mm_thread *t, s64 ret)
 {
 	switch (t->call.nr) {
+	case MM_NR_fcntl:
+	case MM_NR_ioctl:
+		mm_effect_control(t, ret);
+		break;
 	case MM_NR_epoll_ctl:
 		mm_effect_epoll_ctl(t, ret);
 		break;

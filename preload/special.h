@@ -13,6 +13,8 @@ void mm_value(struct mm_thread *t, int i);
 /* control.c: fcntl, ioctl */
 void mm_describe_fcntl(struct mm_thread *t);
 void mm_describe_ioctl(struct mm_thread *t);
+s64 mm_hand_over(struct mm_thread *t, s64 ret);
+void mm_effect_control(struct mm_thread *t, s64 ret);
 
 /* epoll.c */
 void mm_describe_epoll_ctl(struct mm_thread *t);

@@ -458,7 +458,7 @@ static const struct mm_row mm_rows[MM_NR_COUNT] = {
 	[MM_NR_munlock] = {.native = 150, .klass = MM_C_LOCAL, .effect = 1, .result = 0, .flags = 0, .error = 41, .nargs = 2, .args = {{MM_A_PTR, 255, 1}, {MM_A_U64, 255, 1}, }},
 	[MM_NR_mlockall] = {.native = 151, .klass = MM_C_ALL, .effect = 1, .result = 0, .flags = 0, .error = 41, .nargs = 1, .args = {{MM_A_INT, 255, 1}, }},
 	[MM_NR_munlockall] = {.native = 152, .klass = MM_C_ALL, .effect = 1, .result = 0, .flags = 0, .error = 41, .nargs = 0, .args = {}},
-	[MM_NR_futex] = {.native = 202, .klass = MM_C_LOCAL, .effect = 0, .result = 0, .flags = 0, .error = 41, .nargs = 6, .args = {{MM_A_PTR, 255, 1}, {MM_A_INT, 255, 1}, {MM_A_INT, 255, 1}, {MM_A_PTR, 255, 1}, {MM_A_PTR, 255, 1}, {MM_A_INT, 255, 1}, }},
+	[MM_NR_futex] = {.native = 202, .klass = MM_C_SPECIAL, .effect = 0, .result = 0, .flags = 3, .error = 41, .nargs = 6, .args = {{MM_A_PTR, 255, 1}, {MM_A_INT, 255, 1}, {MM_A_INT, 255, 1}, {MM_A_PTR, 255, 1}, {MM_A_PTR, 255, 1}, {MM_A_INT, 255, 1}, }},
 	[MM_NR_sched_yield] = {.native = 24, .klass = MM_C_LOCAL, .effect = 0, .result = 0, .flags = 0, .error = 41, .nargs = 0, .args = {}},
 	[MM_NR_clock_adjtime] = {.native = 305, .klass = MM_C_ABSENT, .effect = 0, .result = 0, .flags = 0, .error = 1, .nargs = 1, .args = {{MM_A_INT, 255, 1}, }},
 	[MM_NR_shmget] = {.native = 29, .klass = MM_C_ABSENT, .effect = 0, .result = 0, .flags = 0, .error = 38, .nargs = 3, .args = {{MM_A_INT, 255, 1}, {MM_A_U64, 255, 1}, {MM_A_INT, 255, 1}, }},

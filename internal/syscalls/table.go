@@ -223,7 +223,7 @@ var Table = []Row{
 	{Name: "munlock", NR: 150, Class: Local, Effect: Own, Args: "addr:ptr length:u64"},
 	{Name: "mlockall", NR: 151, Class: All, Effect: Own, Args: "flags:int"},
 	{Name: "munlockall", NR: 152, Class: All, Effect: Own, Args: ""},
-	{Name: "futex", NR: 202, Class: Local, Args: "word:ptr op:int value:int timeout:ptr word2:ptr value3:int"},
+	{Name: "futex", NR: 202, Class: Special, Flags: Blocks | Restarts, Args: "word:ptr op:int value:int timeout:ptr word2:ptr value3:int"},
 	{Name: "sched_yield", NR: 24, Class: Local, Args: ""},
 	{Name: "clock_adjtime", NR: 305, Class: Absent, Errno: "EPERM", Why: "the host's clock is not the program's to tune; what only asks for its state does without", Args: "clock:int"},
 	{Name: "shmget", NR: 29, Class: Absent, Errno: "ENOSYS", Why: "System V shared memory reaches other processes by plain stores, which nothing can compare", Args: "key:int size:u64 flags:int"},

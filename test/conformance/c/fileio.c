@@ -84,6 +84,7 @@ CASE(close_twice, NORMAL, "close close_range")
 	T(raw(SYS_close_range, 3, INT_MAX, 0));
 	T(fcntl(8, F_GETFD));
 	T(raw(SYS_close_range, 3, ~0u, 64));
+	T(raw(SYS_close_range, 3, ~0u, 2 /* UNSHARE */));
 	T(raw(SYS_close_range, 3, ~0u, 0));
 	T(open("/dev/null", O_RDONLY));
 }

@@ -1,8 +1,10 @@
 /* What the file system says about files: stat and its kin, modes, owners, times, attributes, whole systems. */
 #include "check.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
@@ -313,4 +315,18 @@ CASE(own_proc, NORMAL, "readlink openat read access")
 	T(access("/proc/self/fd/77", F_OK));
 	T(open("/proc/self/fd/6", O_RDONLY));
 	T(read(7, b, 10));
+}
+
+/* What /proc lists of descriptors, but for those that were open before. */
+CASE(descriptor_lists, NORMAL, "getdents64 openat")
+{
+	static const char *const folders[] = { "/proc/self/fd", "/proc/self/fdinfo" };
+	for (size_t i = 0; i < COUNT(folders); i++) {
+		DIR *d = opendir(folders[i]);
+		int n = 0;
+		for (struct dirent *e; (e = readdir(d));)
+			n += atoi(e->d_name) > 2;
+		say("%s: %d", folders[i], n);
+		closedir(d);
+	}
 }

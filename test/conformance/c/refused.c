@@ -5,6 +5,7 @@
 #include "check.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -38,6 +39,10 @@ CASE(foreign_memory, REFUSED, "ptrace process_vm_readv process_vm_writev process
 /* Every way to spell one's own memory as a file, for writing. */
 CASE(memory_as_file, REFUSED, "openat open dup")
 {
+	EXPECT("EPERM|EACCES", open("/proc/self/mem", O_RDONLY));
+	EXPECT("EPERM|EACCES", open("/proc/self/syscall", O_RDONLY));
+	EXPECT("EPERM|EACCES", open("/proc/self/smaps_rollup", O_RDONLY));
+	EXPECT("EPERM|EACCES", open("/proc/self/map_files", O_RDONLY | O_DIRECTORY));
 	EXPECT("EPERM|EACCES", open("/proc/self/mem", O_RDWR));
 	EXPECT("EPERM|EACCES", open("/proc/thread-self/mem", O_WRONLY));
 	EXPECT("EPERM|EACCES", open("/proc/self/task/../mem", O_RDWR));
@@ -62,6 +67,18 @@ CASE(zero_copy_receive, REFUSED, "getsockopt")
 	uint32_t bytes = 64;
 	memset(room, 0, sizeof room);
 	EXPECT("ENOPROTOOPT", raw(SYS_getsockopt, s, 6 /* IPPROTO_TCP */, 35 /* TCP_ZEROCOPY_RECEIVE */, room, &bytes));
+}
+
+/* Descriptors that come along with what is asked for or received. */
+CASE(unasked_descriptors, REFUSED, "setsockopt getsockopt")
+{
+	int s[2], on = 1;
+	uint32_t bytes = 64;
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, s) != 0)
+		_exit(99);
+	EXPECT("ENOPROTOOPT", setsockopt(s[0], SOL_SOCKET, 76 /* SO_PASSPIDFD */, &on, sizeof on));
+	EXPECT("ENOPROTOOPT", raw(SYS_getsockopt, s[0], SOL_SOCKET, 77 /* SO_PEERPIDFD */, room, &bytes));
+	EXPECT("ENOPROTOOPT", raw(SYS_getsockopt, s[0], 132 /* SOL_SCTP */, 102 /* PEELOFF */, room, &bytes));
 }
 
 CASE(watching_others, REFUSED, "perf_event_open fanotify_init")
@@ -125,6 +142,45 @@ CASE(shared_stores, REFUSED, "mmap shmget shmat shmctl shmdt")
 	make_file("f", 4096);
 	int fd = open("f", O_RDWR);
 	EXPECT("EPERM|EACCES|ENODEV", mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+}
+
+/* A mapping for reading of which mprotect could make the above, as nothing says that the file may only be read. */
+CASE(shared_stores_later, REFUSED, "mmap chroot")
+{
+	make_file("f", 4096);
+	int fd = open("f", O_RDWR);
+	if (chroot(".") != 0)
+		_exit(99);
+	EXPECT("EACCES", mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0));
+}
+
+/* What the variants have stored in memory of their own, or lists of it, moved to others by the kernel alone. */
+CASE(unseen_content, REFUSED, "memfd_create openat sendfile splice copy_file_range mmap sendmsg")
+{
+	static const char *const lists[] = { "/proc/self/maps", "/proc/self/smaps" };
+	char path[32], control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8))) = { 0 };
+	int p[2], s[2], fds[3] = { (int)raw(SYS_memfd_create, "m", 0), open(lists[0], O_RDONLY), open(lists[1], O_RDONLY) };
+	struct iovec v = { "d", 1 };
+	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control };
+	make_file("f", 0);
+	int out = open("f", O_RDWR);
+	if (pipe(p) != 0 || socketpair(AF_UNIX, SOCK_STREAM, 0, s) != 0 || write(fds[0], "stored", 6) != 6)
+		_exit(99);
+	for (size_t i = 0; i < COUNT(fds); i++) {
+		int64_t at = 0;
+		struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &fds[i], sizeof(int));
+		snprintf(path, sizeof path, "/proc/self/fd/%d", fds[i]);
+		EXPECT("EINVAL", raw(SYS_sendfile, s[0], fds[i], &at, 6));
+		EXPECT("EINVAL", raw(SYS_splice, fds[i], &at, p[1], NULL, 6, 0));
+		EXPECT("EINVAL", raw(SYS_copy_file_range, fds[i], &at, out, NULL, 6, 0));
+		EXPECT("EPERM", sendmsg(s[0], &m, 0));
+		EXPECT("EACCES", open(path, O_RDONLY));
+	}
+	EXPECT("ENODEV", mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fds[1], 0));
 }
 
 /* Their users fall back to the calls that take one message, or milliseconds. */

@@ -46,6 +46,36 @@ static void every(int ms)
 	setitimer(ITIMER_REAL, &v, NULL);
 }
 
+static volatile uint32_t word;
+static volatile int rings;
+
+static void ring(int signal)
+{
+	(void)signal;
+	if (++rings == 3)
+		word = 1;
+}
+
+/* A semaphore's wait: the handler is called meanwhile, and what it stored ends the wait. With a time-out it is not made again. */
+CASE(futex_wait, NORMAL, "futex setitimer rt_sigaction")
+{
+	struct itimerval often = { { 0, 50000 }, { 0, 50000 } }, never = { { 0, 0 }, { 0, 0 } };
+	struct timespec long_time = { 100, 0 };
+	struct sigaction act = { .sa_handler = ring }, old;
+	T(sigaction(SIGALRM, &act, &old));
+	for (int i = 0; i < 3; i++) {
+		if (i == 1)
+			act.sa_flags = SA_RESTART;
+		T(sigaction(SIGALRM, &act, NULL));
+		word = rings = 0;
+		T(setitimer(ITIMER_REAL, &often, NULL));
+		T(raw(SYS_futex, &word, 128 /* PRIVATE WAIT */, 0, i == 2 ? &long_time : NULL, NULL, 0));
+		T(setitimer(ITIMER_REAL, &never, NULL));
+		say("rings %d", rings);
+	}
+	T(sigaction(SIGALRM, &old, NULL));
+}
+
 CASE(actions, NORMAL, "rt_sigaction rt_sigreturn kill tgkill tkill gettid getpid")
 {
 	struct sigaction a = { .sa_handler = note, .sa_flags = SA_RESTART }, old;
