@@ -262,10 +262,12 @@ s64 mm_proc_list(struct mm_thread *t)
 {
 	struct mm_call *c = &t->call;
 	char path[256];
-	u8 *copy = mm_stage(t, (u32)c->a[2]);
+	u8 *copy;
 	s64 ret, n = -1, kept;
 	int hides = 0;
 
+	c->x[2] = MM_MIN((u32)c->a[2], 1u << 20); /* as much as is listed at a time: a program comes back for more */
+	copy = mm_stage(t, c->x[2]);
 	if (!copy)
 		return -ENOMEM;
 	for (;;) {
