@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-var pages = []string{"../README.md", "threat-model.md", "running.md", "design.md", "configuration.md", "benchmarks.md", "benchmarks-kmod.md"}
+var pages = []string{"../README.md", "threat-model.md", "running.md", "design.md", "configuration.md", "benchmarks.md", "benchmarks-kmod.md", "compatibility.md"}
 
 func read(t *testing.T, path string) string {
 	t.Helper()
