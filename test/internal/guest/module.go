@@ -46,7 +46,11 @@ func build(k Kernel, source string, use func(dir string) error, more ...string) 
 	if err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "mm-")
+	parent := "" // the system's own place for such things
+	if f.Suite != "" {
+		parent = filepath.Join(f.Dir, "tmp")
+	}
+	dir, err := os.MkdirTemp(parent, "mm-")
 	if err != nil {
 		return err
 	}
@@ -58,15 +62,23 @@ func build(k Kernel, source string, use func(dir string) error, more ...string) 
 		return fmt.Errorf("copy the headers: %w", err)
 	}
 	// Without BTF of its own a module needs no pahole.
-	argv := append([]string{"-C", f.Headers(), "M=" + dir, fmt.Sprintf("-j%d", runtime.NumCPU()), "CONFIG_DEBUG_INFO_BTF_MODULES="}, more...)
-	cmd := exec.Command("make", append(argv, "modules")...)
+	seen := dir // as the build sees it
+	if f.Suite != "" {
+		seen = "/tmp/" + filepath.Base(dir)
+	}
+	argv := append([]string{"make", "-C", f.headers(), "M=" + seen, fmt.Sprintf("-j%d", runtime.NumCPU()), "CONFIG_DEBUG_INFO_BTF_MODULES="}, more...)
+	argv = append(argv, "modules")
+	if f.Suite != "" {
+		argv = f.inside(argv...)
+	}
+	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env = environment()
 	var words bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &words, &words
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("build %s for kernel %s: %w\n%s", source, k, err, words.Bytes())
 	}
-	if said := complaints(words.String(), dir); len(said) > 0 {
+	if said := complaints(words.String(), seen); len(said) > 0 {
 		return fmt.Errorf("build %s for kernel %s: warnings count as errors:\n%s", source, k, strings.Join(said, "\n"))
 	}
 	return use(dir)
