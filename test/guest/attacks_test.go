@@ -2,7 +2,6 @@ package guest
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -134,7 +133,7 @@ const busyWant = "busy: rmmod 1\nbusy: life\nbusy: strace 0 1\nbusy: again\n"
 // A group may find that a module which was there when it looked is gone (exit code 78); no other failure is expected.
 func TestLoads(t *testing.T) {
 	times := 15
-	if os.Getenv("MONMOD_SOAK") != "" {
+	if soaks() {
 		times = 100
 	}
 	each(t, func(t *testing.T, k guest.Kernel) {

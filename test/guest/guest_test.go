@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -40,8 +41,21 @@ func needs(t *testing.T) {
 // each runs test with every kernel of the matrix.
 func each(t *testing.T, test func(t *testing.T, k guest.Kernel)) {
 	t.Helper()
+	with(t, guest.Kernels, test)
+}
+
+// most runs test with every kernel but the newest, which has it with MONMOD_SOAK only: emulation is slow.
+func most(t *testing.T, test func(t *testing.T, k guest.Kernel)) {
+	t.Helper()
+	with(t, slices.DeleteFunc(slices.Clone(guest.Kernels), func(k guest.Kernel) bool { return k == guest.Newest && !soaks() }), test)
+}
+
+func soaks() bool { return os.Getenv("MONMOD_SOAK") != "" }
+
+func with(t *testing.T, kernels []guest.Kernel, test func(t *testing.T, k guest.Kernel)) {
+	t.Helper()
 	needs(t)
-	for _, k := range guest.Kernels {
+	for _, k := range kernels {
 		t.Run(k.String(), func(t *testing.T) {
 			if _, err := guest.Fetch(k); errors.Is(err, guest.ErrNotServed) {
 				t.Skip(err)
@@ -49,17 +63,6 @@ func each(t *testing.T, test func(t *testing.T, k guest.Kernel)) {
 			test(t, k)
 		})
 	}
-}
-
-// most runs test as each does, but the newest kernel is left out unless MONMOD_SOAK says that there is time.
-func most(t *testing.T, test func(t *testing.T, k guest.Kernel)) {
-	t.Helper()
-	each(t, func(t *testing.T, k guest.Kernel) {
-		if k == guest.Newest && os.Getenv("MONMOD_SOAK") == "" {
-			t.Skip("the newest kernel has these tests with MONMOD_SOAK only")
-		}
-		test(t, k)
-	})
 }
 
 // TestBoots holds the harness itself to what the other tests trust in: the right kernel runs, exit codes, output, files and

@@ -71,12 +71,13 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// eachGuard runs test with every kernel where the processor has protection keys, and with the oldest where it has none.
+// eachGuard runs test with every kernel where the processor has protection keys, and with the oldest where it has none. With
+// MONMOD_SOAK every kernel has both.
 func eachGuard(t *testing.T, test func(t *testing.T, k guest.Kernel, boot string)) {
 	t.Helper()
 	each(t, func(t *testing.T, k guest.Kernel) {
 		t.Run("key", func(t *testing.T) { test(t, k, "") })
-		if k == guest.Kernels[0] {
+		if k == guest.Kernels[0] || soaks() {
 			t.Run("pages", func(t *testing.T) { test(t, k, "nopku") })
 		}
 	})
@@ -84,7 +85,7 @@ func eachGuard(t *testing.T, test func(t *testing.T, k guest.Kernel, boot string
 
 // conformance says which tests of the suite run: a sample, or with MONMOD_SOAK all.
 func conformance() string {
-	if os.Getenv("MONMOD_SOAK") != "" {
+	if soaks() {
 		return "TestConformance|TestRefused|TestEnds"
 	}
 	return "TestConformance/(glibc-static|musl)/|TestEnds/.*/by_(int80|fork|exec|thread)"
