@@ -9,14 +9,14 @@
 #include <linux/ftrace.h>
 #include <linux/mm.h>
 
-/* The registers of a function that is being replaced: what ftrace hands over became opaque with 6.12. */
+/* The registers of a function that is being replaced: what ftrace hands over is opaque in newer kernels. */
 #ifdef MONMOD_HAS_OPAQUE_FTRACE_REGS
 #define monmod_registers(fregs) (&arch_ftrace_regs(fregs)->regs)
 #else
 #define monmod_registers(fregs) (&(fregs)->regs)
 #endif
 
-/* The flags of a mapping, which are written by calls since 6.3: these keep readers out that hold its own lock. */
+/* The flags of a mapping, which newer kernels have written by calls: these keep readers out that hold its own lock. */
 static inline void monmod_vm_flags(struct vm_area_struct *vma, unsigned long set, unsigned long clear)
 {
 #ifdef MONMOD_HAS_VM_FLAGS_MOD
@@ -26,7 +26,7 @@ static inline void monmod_vm_flags(struct vm_area_struct *vma, unsigned long set
 #endif
 }
 
-/* Takes pages of ours out of a mapping; it has another name since 7.1. */
+/* Takes pages of ours out of a mapping. The kernel's function was given another name. */
 static inline void monmod_zap(struct vm_area_struct *vma, unsigned long from, unsigned long bytes)
 {
 #ifdef MONMOD_HAS_ZAP_SPECIAL
@@ -36,14 +36,14 @@ static inline void monmod_zap(struct vm_area_struct *vma, unsigned long from, un
 #endif
 }
 
-/* A signal's frame is written with every key open since 6.12, and with the program's own PKRU before. */
+/* A signal's frame is written with every key open, or by older kernels with the program's own PKRU. */
 #ifdef MONMOD_HAS_OPEN_FRAMES
 #define MONMOD_FRAMES_ARE_OPEN true
 #else
 #define MONMOD_FRAMES_ARE_OPEN false
 #endif
 
-/* The vsyscall page: an access to it is one function's, or a page fault's and (LASS) a general protection fault's since 6.19. */
+/* Accesses to the vsyscall page are page faults, or (LASS) general protection faults, for which newer kernels have a function each. */
 #ifdef MONMOD_HAS_VSYSCALL_PF_AND_GP
 #define MONMOD_VSYSCALL "emulate_vsyscall_pf"
 #define MONMOD_VSYSCALL_GP "emulate_vsyscall_gp"

@@ -136,7 +136,7 @@ func TestLoads(t *testing.T) {
 	if soaks() {
 		times = 100
 	}
-	each(t, func(t *testing.T, k guest.Kernel) {
+	most(t, func(t *testing.T, k guest.Kernel) {
 		r := guest.Must(t, guest.Options{
 			Kernel: k, Files: project(t, k), MemoryMB: 2048, Serial: true, Script: fmt.Sprintf("times=%d\n", times) + loads, Timeout: 8 * time.Minute,
 		})

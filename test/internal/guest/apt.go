@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// ErrNotServed is the error of kernels whose suite cannot be had here: the archive that this system's apt uses does not serve it, or
-// cannot be reached.
-var ErrNotServed = errors.New("its suite is not served here")
+// ErrNotServed is the error of kernels of a suite that cannot be had here: the archive that this system's apt uses does not serve it,
+// or not with such a kernel, or cannot be reached.
+var ErrNotServed = errors.New("it cannot be had here")
 
 // keyring is Debian's own. Each release's has the keys of the next.
 const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"

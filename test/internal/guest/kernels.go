@@ -23,9 +23,9 @@ type Kernel struct {
 
 // The kernels on which monmod's module is tested. The newest moves with its suite, which may not be served (ErrNotServed).
 var (
-	Linux61  = Kernel{"6.1", "cloud-amd64", ""}
-	Linux612 = Kernel{"6.12", "6.12-cloud-amd64", ""}
-	Newest   = Kernel{"newest", "cloud-amd64", "trixie-backports"}
+	Linux61  = Kernel{Name: "6.1", Flavour: "cloud-amd64"}
+	Linux612 = Kernel{Name: "6.12", Flavour: "6.12-cloud-amd64"}
+	Newest   = Kernel{Name: "newest", Flavour: "cloud-amd64", Suite: "trixie-backports"}
 )
 
 // Kernels lists all of them, the oldest first.
@@ -94,6 +94,9 @@ func fetch(k Kernel) (*Fetched, error) {
 func fetchBy(a apt, k Kernel) (*Fetched, error) {
 	const prefix = "linux-image-"
 	images, err := a.depends(prefix+k.Flavour, prefix)
+	if err != nil && k.Suite != "" {
+		return nil, fmt.Errorf("%w: %s has no %s: %w", ErrNotServed, k.Suite, prefix+k.Flavour, err)
+	}
 	if err != nil {
 		return nil, err
 	}
