@@ -58,10 +58,15 @@ static notrace bool announced(struct monmod_task *t, struct pt_regs *regs)
 	return over(regs);
 }
 
-/* The one call by which a thread could take itself out of our sight. No monitor makes it. */
-static notrace bool disarms(const struct pt_regs *regs)
+/*
+ * What no monitor calls: by prctl a thread takes itself out of our sight, and io_uring's workers are never in it. These have the
+ * process's memory and the key as it was when they were made: open.
+ */
+static notrace bool escapes(const struct pt_regs *regs)
 {
-	return unlikely(regs->orig_ax == __NR_prctl) && (u32)regs->di == PR_SET_SYSCALL_USER_DISPATCH;
+	if (unlikely(regs->orig_ax == __NR_prctl))
+		return (u32)regs->di == PR_SET_SYSCALL_USER_DISPATCH;
+	return regs->orig_ax - __NR_io_uring_setup <= __NR_io_uring_register - __NR_io_uring_setup;
 }
 
 /* The monitor leaves by a call: everything is as its block says. The kernel looks at what SYSRET cannot do. */
@@ -98,7 +103,7 @@ notrace bool monmod_syscall(struct pt_regs *regs, struct monmod_task *t)
 	if (unlikely(in_ia32_syscall()))
 		return offence(t, regs, MM_KMOD_COMPAT);
 	if (regs->ip - t->gates < t->gates_bytes) {
-		if (unlikely(!monmod_inside(t->space, regs) || disarms(regs)))
+		if (unlikely(!monmod_inside(t->space, regs) || escapes(regs)))
 			return offence(t, regs, MM_KMOD_GATE);
 		if (unlikely(regs->orig_ax == MM_KMOD_LEAVE && t->space->guard == MM_KMOD_GUARD_PAGES))
 			return leaves(t, regs);

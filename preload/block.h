@@ -220,6 +220,8 @@ enum mm_map { MM_MAP_OWN, MM_MAP_LEADERS, MM_MAP_SHARED /* … and writable by o
 #define MM_NAMES 64u
 #define MM_NAMES_ADDRESS 16u /* of them, for names that end with an address: these live short, and must not push others out */
 
+#define MM_VALUES 256u
+
 /* A temporary file that the program calls by another name than the leader (names.c). */
 struct mm_name {
 	u32 bytes; /* of the path; 0: unused */
@@ -266,6 +268,8 @@ struct mm_proc {
 	struct mm_range exec_map[MM_EXEC_MAPS]; /* executable mappings in the order in which they were made */
 	struct mm_sigaction action[64];
 	struct mm_counters *counters; /* in our own page of the arena */
+	u64 values[MM_VALUES];        /* addresses that the program has attached to signals (sigvalues.c) */
+	u64 values_next;              /* how many there have been */
 	u8 policy[512];
 	const u8 *rules;
 	u64 rules_bytes;

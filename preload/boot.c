@@ -27,6 +27,37 @@ static void put_number(s64 n)
 	mm_sys3(__NR_write, 2, digits + i, 24 - i);
 }
 
+/* The errors that a start meets, in words. No pointers: nothing is relocated here. */
+static const struct {
+	u16 error;
+	char words[30];
+} errors[] = {
+    {EPERM, "operation not permitted"}, {ENOENT, "no such file or directory"}, {ENOEXEC, "exec format error"},
+    {ENOMEM, "out of memory"},          {EACCES, "permission denied"},         {ENOTDIR, "not a directory"},
+    {EMFILE, "too many open files"},    {ELOOP, "too many symbolic links"},    {ECONNREFUSED, "connection refused"},
+};
+
+void mm_boot_say(s64 error, const char *doing, const char *what)
+{
+	u32 i = 0;
+
+	put("monmod: ");
+	put(doing);
+	put(" ");
+	put(what);
+	while (i < sizeof(errors) / sizeof(errors[0]) && errors[i].error != -error)
+		i++;
+	if (i < sizeof(errors) / sizeof(errors[0])) {
+		put(": ");
+		put(errors[i].words);
+	} else if (error) {
+		put(": error ");
+		put_number(-error);
+		put(" of errno(3)");
+	}
+	put("\n");
+}
+
 void mm_boot_fail(const struct mm_boot *b, int exit_code, s64 error, const char *doing, const char *what)
 {
 	if (b->socket >= 0) {
@@ -43,15 +74,7 @@ void mm_boot_fail(const struct mm_boot *b, int exit_code, s64 error, const char 
 		m.head = (struct mm_msg){MM_MSG_MAGIC, MM_ABI_VERSION, MM_MSG_FATAL, sizeof(m.fatal) + n + 1 + k, 0};
 		mm_sys6(__NR_sendto, b->socket, &m, sizeof(m.head) + m.head.bytes, 0x4000, 0, 0);
 	} else {
-		put("monmod: ");
-		put(doing);
-		put(" ");
-		put(what);
-		if (error) {
-			put(": error ");
-			put_number(error < 0 ? -error : error);
-		}
-		put("\n");
+		mm_boot_say(error, doing, what);
 	}
 	for (;;)
 		mm_sys1(__NR_exit_group, exit_code);

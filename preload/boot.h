@@ -32,6 +32,8 @@ struct mm_boot {
 	char script[4096]; /* `#!`: the script's path, which becomes an argument */
 };
 
+/* To standard error: what was being done, to what, and the error (negative, 0: none) in words. */
+void mm_boot_say(s64 error, const char *doing, const char *what);
 void mm_boot_fail(const struct mm_boot *b, int exit_code, s64 error, const char *doing, const char *what) __attribute__((noreturn));
 
 /* connect.c: the start protocol */

@@ -26,6 +26,8 @@ void mm_boot_connect(struct mm_boot *b, const char *path)
 		u16 family;
 		char path[108];
 	} address = {.family = 1};
+	static const u8 none[MM_TOKEN_BYTES];
+	int by_hand = !memcmp(b->token, none, sizeof(none));
 	u64 n = strlen(path);
 	s64 r;
 
@@ -39,7 +41,11 @@ void mm_boot_connect(struct mm_boot *b, const char *path)
 
 	r = mm_sys3(__NR_connect, socket, &address, 3 + n);
 	if (r < 0)
-		mm_boot_fail(b, 70, r, "reaching the supervisor (is it running?) at", path);
+		mm_boot_fail(b, 70, r,
+			     by_hand ? "no supervisor answers for this variant; start `monmod supervise` with the same ID and "
+				       "group file, as the same user, and then the program:"
+				     : "the container's supervisor does not answer; its log and `monmod events` say why:",
+			     path);
 	b->socket = (int)socket;
 }
 

@@ -275,15 +275,9 @@ void mm_effect(struct mm_thread *t, s64 ret)
 		if (ret >= 0)
 			mm_follow_open(t, ret);
 		return;
-	case MM_NR_epoll_ctl:
-	case MM_NR_epoll_pwait:
-	case MM_NR_recvmsg:
-	case MM_NR_sendfile:
-	case MM_NR_copy_file_range:
-	case MM_NR_splice:
-		mm_effect_special(t, ret);
-		return;
 	}
+	if (c->row->klass == MM_C_SPECIAL)
+		mm_effect_special(t, ret);
 	if (c->row->flags & MM_F_MAKES && ret >= 0)
 		made_by_leader(t, ret);
 	if (c->row->klass == MM_C_BYPATH && c->made == MM_FD_OWN && !mm_is_leader(p))

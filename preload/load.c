@@ -16,25 +16,28 @@
 #define READ_IMPLIES_EXEC 0x0400000
 #define STACK_NOW (256ul << 10)
 
+/* What is no file stays closed: a pipe would wait for its writer, and a device do what it does. */
+static s64 open_file(const char *path)
+{
+	u64 st[18];
+	s64 r = mm_sys2(__NR_stat, path, st);
+
+	if (r < 0)
+		return r;
+	if (((u32)st[3] & 0170000) != 0100000)
+		return -EACCES;
+	return mm_sys4(__NR_openat, MM_AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+}
+
 static s64 open_program(struct mm_boot *b, const char *path)
 {
-	s64 fd = mm_sys4(__NR_faccessat, MM_AT_FDCWD, path, 1 /* X_OK */, 0);
+	s64 r = mm_sys4(__NR_faccessat, MM_AT_FDCWD, path, 1 /* X_OK */, 0);
 
-	if (fd < 0)
-		return fd;
-	fd = mm_sys4(__NR_openat, MM_AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
-	if (fd >= 0) {
-		u64 st[18];
-		u64 n = strlen(path);
-
-		mm_sys2(__NR_fstat, fd, st);
-		if (((u32)st[3] & 0170000) != 0100000) {
-			mm_sys1(__NR_close, fd);
-			return -EACCES;
-		}
-		memcpy(b->path, path, n + 1);
-	}
-	return fd;
+	if (r == 0)
+		r = open_file(path);
+	if (r >= 0)
+		memcpy(b->path, path, strlen(path) + 1);
+	return r;
 }
 
 static const char *variable(const char *env, u64 bytes, const char *name)
@@ -267,7 +270,7 @@ void mm_boot_load(struct mm_boot *b)
 	b->phnum = program.phnum;
 	b->stack_exec = program.stack_exec;
 	if (program.interp[0]) {
-		s64 in = mm_sys4(__NR_openat, MM_AT_FDCWD, program.interp, O_RDONLY | O_CLOEXEC, 0);
+		s64 in = open_file(program.interp);
 
 		if (in < 0)
 			mm_boot_fail(b, 127, in,

@@ -5,12 +5,14 @@
  * Under an engine the runtime says where the supervisor is (LD_PRELOAD=libmonmod.so MONMOD_SOCKET=… MONMOD_TOKEN=… program);
  * by hand a group's file does (LD_PRELOAD=libmonmod.so MONMOD_ID=… MONMOD_CONFIG=… program). Without either it does nothing.
  */
+#include "boot.h"
 #include "monitor.h"
 #include "siphash.h"
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/mman.h>
 
+#define RUNTIME_DIR 60u
 #define LARGEST (16ul << 20) /* the kernel takes less than 6 MiB of arguments and environment */
 
 struct text {
@@ -18,16 +20,9 @@ struct text {
 	u64 bytes;
 };
 
-static void say(const char *what)
+static void __attribute__((noreturn)) give_up(int code, s64 error, const char *doing, const char *what)
 {
-	mm_sys3(__NR_write, 2, "monmod: ", 8);
-	mm_sys3(__NR_write, 2, what, strlen(what));
-	mm_sys3(__NR_write, 2, "\n", 1);
-}
-
-static void __attribute__((noreturn)) give_up(int code, const char *why)
-{
-	say(why);
+	mm_boot_say(error, doing, what);
 	for (;;)
 		mm_sys1(__NR_exit_group, code);
 }
@@ -37,7 +32,7 @@ static void *room(u64 bytes)
 	s64 at = mm_sys6(__NR_mmap, 0, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (mm_failed(at))
-		give_up(70, "there is no memory for starting the program as a variant; raise the limit on address space");
+		give_up(70, at, "making room for starting the program as a variant:", "raise the limit on address space");
 	return (void *)at;
 }
 
@@ -103,13 +98,19 @@ static void socket_path(struct text env, const char *config, const char *id, cha
 	u8 digest[16];
 	u64 n;
 
-	if (mm_sys0(__NR_geteuid) == 0 || !dir)
+	if (mm_sys0(__NR_geteuid) == 0)
 		dir = "/run";
+	else if (!dir || *dir != '/')
+		give_up(78, 0, "XDG_RUNTIME_DIR must name a folder of the user's own, for the supervisor and for the program;",
+			dir ? dir : "it is not set");
 	mm_sip_init(&sip, key);
 	mm_sip_add(&sip, config, strlen(config) + 1);
 	mm_sip_add(&sip, id, strlen(id));
 	mm_sip_end(&sip, digest);
-	n = MM_MIN(strlen(dir), 60);
+	n = strlen(dir);
+	if (n > RUNTIME_DIR)
+		give_up(78, 0,
+			"XDG_RUNTIME_DIR is longer than 60 bytes, and a socket's path has to hold it; name a shorter one:", dir);
 	memcpy(to, dir, n);
 	memcpy(to + n, "/monmod/", 8);
 	n += 8;
@@ -127,12 +128,25 @@ static void find_socket(struct text env, const char *id, const char *file, char 
 	s64 n, fd = mm_sys3(__NR_open, file, O_PATH | O_CLOEXEC, 0);
 
 	if (fd < 0)
-		give_up(78, "MONMOD_CONFIG names a file that cannot be opened; give the group file's path");
+		give_up(
+		    78, fd,
+		    "MONMOD_CONFIG must name the group's file, from / or from the working directory; this cannot be opened:", file);
 	mm_fd_link(link, fd);
 	n = mm_sys4(__NR_readlinkat, MM_AT_FDCWD, link, config, sizeof(config) - 1);
 	config[n > 0 ? n : 0] = 0;
 	mm_sys1(__NR_close, fd);
 	socket_path(env, config, id, to);
+}
+
+static int is_id(const char *s)
+{
+	u64 n = 0;
+
+	if (*s == '0')
+		return 0;
+	for (; *s >= '0' && *s <= '9' && n <= 65535; s++)
+		n = n * 10 + *s - '0';
+	return !*s && n >= 1 && n <= 65535;
 }
 
 static int same_file(const char *a, const char *b)
@@ -213,12 +227,14 @@ __attribute__((visibility("hidden"))) void mm_preload_main(void)
 	socket = variable(env, "MONMOD_SOCKET");
 	token = variable(env, "MONMOD_TOKEN");
 	if (!socket && !id != !file)
-		give_up(78, "of MONMOD_ID and MONMOD_CONFIG one is set and the other is not; they belong together");
+		give_up(78, 0, "of MONMOD_ID and MONMOD_CONFIG one is set and the other is not;", "they belong together");
 	if (!socket && !id)
 		return;
 	if (socket && !token)
-		give_up(78, "MONMOD_SOCKET is set and MONMOD_TOKEN is not; both are for the runtime to set");
+		give_up(78, 0, "MONMOD_SOCKET is set and MONMOD_TOKEN is not;", "both are for the runtime to set");
 	if (!socket) {
+		if (!is_id(id))
+			give_up(78, 0, "MONMOD_ID must be the number of a variant, from 1 to 65535; it is:", id);
 		find_socket(env, id, file, found);
 		socket = found;
 	}
@@ -227,7 +243,7 @@ __attribute__((visibility("hidden"))) void mm_preload_main(void)
 	maps = slurp("/proc/self/maps");
 	words = slurp("/proc/self/cmdline");
 	if (!maps.bytes || !words.at || !own_file(maps.at, library) || n <= 0)
-		give_up(70, "the library could not find its own file or the program's; is /proc mounted?");
+		give_up(70, 0, "the library could not find its own file or the program's;", "is /proc mounted?");
 
 	char **argv = room((words.bytes + 16) * sizeof(char *)), **envp = room((env.bytes + 16) * sizeof(char *));
 
@@ -247,6 +263,6 @@ __attribute__((visibility("hidden"))) void mm_preload_main(void)
 		if (memcmp(s, "LD_PRELOAD=", 11) || keep_others(s + 11, library))
 			envp[e++] = s;
 	}
-	mm_sys3(__NR_execve, library, argv, envp);
-	give_up(70, "the library could not be executed (is its file executable, and not on a noexec mount?)");
+	n = mm_sys3(__NR_execve, library, argv, envp);
+	give_up(70, n, "executing the library, whose file must be executable and on no noexec mount:", library);
 }

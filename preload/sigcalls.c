@@ -168,7 +168,10 @@ int mm_kills_itself(const struct mm_thread *t)
 	case MM_NR_kill:
 	case MM_NR_tkill:
 		return (u32)c->a[0] == t->proc->virtual_pid && (u32)c->a[1] == SIGKILL_ && !t->proc->pid1;
+	case MM_NR_rt_sigqueueinfo:
+		return (u32)c->a[0] == t->proc->virtual_pid && (u32)c->a[1] == SIGKILL_ && !t->proc->pid1;
 	case MM_NR_tgkill:
+	case MM_NR_rt_tgsigqueueinfo:
 		return (u32)c->a[0] == t->proc->virtual_pid && (u32)c->a[2] == SIGKILL_ && !t->proc->pid1;
 	}
 	return 0;
@@ -178,7 +181,7 @@ int mm_kills_itself(const struct mm_thread *t)
 s64 mm_kill_call(struct mm_thread *t)
 {
 	struct mm_call *c = &t->call;
-	u32 signo = (u32)(c->nr == MM_NR_tgkill ? c->a[2] : c->a[1]);
+	u32 signo = (u32)(c->nr == MM_NR_tgkill || c->nr == MM_NR_rt_tgsigqueueinfo ? c->a[2] : c->a[1]);
 
 	if (signo == MM_KICK_SIGNAL)
 		return 0; /* nobody uses it; as our kick it must not be sent by the program */

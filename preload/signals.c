@@ -216,6 +216,7 @@ void mm_deliver(struct mm_thread *t, enum mm_resume resume)
 				       .seq = t->seq,
 				       .flags = (resume == MM_WHERE_IT_STANDS ? MM_RF_FORCED : 0) | (more ? MM_RF_MORE : 0)};
 		memcpy(at + sizeof(*rec), info, 128);
+		mm_value_to_number(t->proc, at + sizeof(*rec));
 		mm_remember(t, rec, NULL);
 		mm_commit(t, rec->size);
 		mm_flush(t);
@@ -238,6 +239,7 @@ void mm_take_signals(struct mm_thread *t, const struct mm_rec *at, enum mm_resum
 			mm_end(t);
 		}
 		memcpy(info, (const u8 *)at + sizeof(rec), 128);
+		mm_number_to_value(t->proc, info);
 		mm_consume(t, rec.size);
 		mm_remember(t, &rec, NULL);
 		take(t, rec.nr, info, resume);

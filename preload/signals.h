@@ -68,6 +68,10 @@ static inline int mm_in_monitor(const struct mm_proc *p, u64 ip)
 	return ip - p->reservation.from < p->reservation.to - p->reservation.from;
 }
 
+/* sigvalues.c */
+void mm_value_to_number(const struct mm_proc *p, u8 *info);
+void mm_number_to_value(const struct mm_proc *p, u8 *info);
+
 /* signals.c */
 u64 mm_real_mask(const struct mm_thread *t);
 long mm_install(int signo, u64 handler, u64 flags);

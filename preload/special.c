@@ -178,7 +178,6 @@ void mm_describe_special(struct mm_thread *t)
 	case MM_NR_pipe2:
 	case MM_NR_sendto:
 	case MM_NR_rt_sigsuspend:
-	case MM_NR_rt_sigtimedwait:
 	case MM_NR_pause:
 	case MM_NR_signalfd4:
 		mm_by_leader(t);
@@ -232,24 +231,9 @@ void mm_describe_special(struct mm_thread *t)
 	case MM_NR_clock_nanosleep:
 		describe_sleep(t, 3);
 		break;
-	case MM_NR_timer_create: {
-		struct {
-			u64 value;
-			s32 signo, notify;
-			u32 tid, pad[11];
-		} * event;
-
-		mm_by_leader(t);
-		if (!c->a[1])
-			break;
-		event = mm_take(t, 1, 64, 0);
-		if (event) {
-			mm_item_value(c, 1, (u32)event->signo | (u64)(u32)event->notify << 32);
-			if ((event->notify & 3) == 2) /* SIGEV_THREAD: the kernel knows it not */
-				mm_refuse(c, -EINVAL);
-		}
+	case MM_NR_timer_create:
+		mm_describe_timer(t);
 		break;
-	}
 	case MM_NR_prlimit64:
 		mm_describe_limit(t);
 		break;
@@ -273,6 +257,15 @@ void mm_describe_special(struct mm_thread *t)
 	case MM_NR_tkill:
 	case MM_NR_tgkill:
 		mm_describe_signal(t);
+		break;
+	case MM_NR_rt_sigqueueinfo:
+		mm_describe_queue(t, 2);
+		break;
+	case MM_NR_rt_tgsigqueueinfo:
+		mm_describe_queue(t, 3);
+		break;
+	case MM_NR_rt_sigtimedwait:
+		mm_describe_sigwait(t);
 		break;
 	}
 }
@@ -321,7 +314,11 @@ s64 mm_execute_special(struct mm_thread *t)
 	case MM_NR_kill:
 	case MM_NR_tkill:
 	case MM_NR_tgkill:
+	case MM_NR_rt_sigqueueinfo:
+	case MM_NR_rt_tgsigqueueinfo:
 		return mm_kill_call(t);
+	case MM_NR_rt_sigtimedwait:
+		return mm_execute_sigwait(t);
 	}
 	return mm_app_call(t);
 }
@@ -340,6 +337,10 @@ void mm_collect_special(struct mm_thread *t, s64 ret)
 		if (c->nout && ret > 0)
 			c->outs[c->nout - 1].bytes = ret * c->outs[c->nout - 1].unit;
 		break;
+	case MM_NR_rt_sigtimedwait:
+		if (c->nout && ret > 0)
+			c->outs[c->nout - 1].bytes = c->outs[c->nout - 1].room;
+		break;
 	case MM_NR_recvmsg:
 		mm_collect_msg(t, ret);
 		break;
@@ -357,6 +358,14 @@ void mm_effect_special(struct mm_thread *t, s64 ret)
 		break;
 	case MM_NR_recvmsg:
 		mm_effect_msg(t, ret);
+		break;
+	case MM_NR_timer_create:
+	case MM_NR_rt_sigqueueinfo:
+	case MM_NR_rt_tgsigqueueinfo:
+		mm_effect_value(t, ret);
+		break;
+	case MM_NR_rt_sigtimedwait:
+		mm_effect_sigwait(t, ret);
 		break;
 	case MM_NR_sendfile:
 		effect_transfer(t, ret, 1, 2);

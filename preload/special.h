@@ -22,6 +22,14 @@ void mm_describe_epoll_wait(struct mm_thread *t);
 s64 mm_execute_epoll_wait(struct mm_thread *t);
 void mm_effect_epoll_wait(struct mm_thread *t, s64 ret);
 
+/* sigvalues.c: what the program attaches to its signals */
+void mm_describe_timer(struct mm_thread *t);
+void mm_describe_queue(struct mm_thread *t, int i);
+void mm_effect_value(struct mm_thread *t, s64 ret);
+void mm_describe_sigwait(struct mm_thread *t);
+s64 mm_execute_sigwait(struct mm_thread *t);
+void mm_effect_sigwait(struct mm_thread *t, s64 ret);
+
 /* process.c: what a process is and may do */
 void mm_describe_prctl(struct mm_thread *t);
 void mm_describe_arch_prctl(struct mm_thread *t);

@@ -117,6 +117,10 @@ type Invocation struct {
 	// runtime; empty where they are understood.
 	Doubt string
 
+	// nameless: a command that makes a container names none, and all its words
+	// are understood.
+	nameless bool
+
 	global, local map[string][]string
 }
 
@@ -140,7 +144,7 @@ func last(values []string) (string, bool) {
 // misused flags of this program's own; what it does not know it leaves to the
 // low-level runtime and says so in Doubt.
 func Parse(args []string) (*Invocation, error) {
-	inv := &Invocation{global: map[string][]string{}, local: map[string][]string{}}
+	inv := &Invocation{Args: []string{}, global: map[string][]string{}, local: map[string][]string{}}
 	rest, err := inv.parseGlobal(args)
 	if err != nil || len(rest) == 0 {
 		return inv, err
@@ -244,6 +248,7 @@ func (i *Invocation) parseLocal(c command, args []string) {
 	if len(operands) > 0 {
 		i.Container, i.Operands = operands[0], operands[1:]
 	}
+	i.nameless = slices.Contains(creating, i.Command) && len(operands) == 0 && i.Doubt == ""
 	if slices.Contains(creating, i.Command) && len(operands) != 1 {
 		i.doubt("%s takes one container ID and got %d", i.Command, len(operands))
 	}

@@ -28,6 +28,7 @@ type Bundle struct {
 	Path string // of config.json
 	Spec specs.Spec
 	raw  object
+	data []byte // as it was read
 }
 
 // ReadBundle reads the specification file name of the bundle dir.
@@ -53,7 +54,7 @@ func ReadBundle(dir, name string) (*Bundle, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
-	b.Dir, b.Path = dir, path
+	b.Dir, b.Path, b.data = dir, path, data
 	return b, nil
 }
 
@@ -162,13 +163,9 @@ func (b *Bundle) absolute(path string) string {
 	return filepath.Join(b.Dir, path)
 }
 
-// store writes raw in place of the file at path: a new file with the old one's
+// store writes data in place of the file at path: a new file with the old one's
 // mode and owner, on the disk before it takes the name.
-func store(path string, raw object) (err error) {
-	data, err := encode(raw)
-	if err != nil {
-		return fmt.Errorf("encode %s: %w", path, err)
-	}
+func store(path string, data []byte) (err error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return fmt.Errorf("rewrite %s: %w", path, err)
@@ -187,7 +184,7 @@ func store(path string, raw object) (err error) {
 	if !ok {
 		return fmt.Errorf("rewrite %s: its owner cannot be found", path)
 	}
-	if _, err = tmp.Write(append(data, '\n')); err == nil {
+	if _, err = tmp.Write(data); err == nil {
 		err = errors.Join(tmp.Chown(int(owner.Uid), int(owner.Gid)), tmp.Chmod(info.Mode().Perm()), tmp.Sync())
 	}
 	if err == nil {

@@ -22,6 +22,9 @@ const defaultConfig = "config.json"
 // create decides what becomes of a container that is about to be made, and
 // makes everything ready where it is to be monitored.
 func (w *wrapper) create(inv *Invocation) error {
+	if inv.nameless {
+		return fmt.Errorf("no container ID was given: monmod-runtime %s --bundle DIR ID", inv.Command)
+	}
 	if inv.Doubt != "" {
 		return w.doubtful(inv)
 	}
@@ -194,15 +197,23 @@ func (w *wrapper) commit(p *control.Plan, b *Bundle, r request) (err error) {
 			return err
 		}
 	}
-	if err := p.Write(); err != nil {
-		return err
-	}
 	hooks := &hookLine{self: w.self, container: p.Container, prestart: w.prestart()}
 	raw, err := monitored(p, b, r, hooks)
 	if err != nil {
 		return err
 	}
-	return store(b.Path, raw)
+	data, err := encode(raw)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", b.Path, err)
+	}
+	data = append(data, '\n')
+	if err := keepOriginal(p, b, data); err != nil {
+		return err
+	}
+	if err := p.Write(); err != nil {
+		return err
+	}
+	return store(b.Path, data)
 }
 
 // monitored is the leader's specification: what was asked for, and the library

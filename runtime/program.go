@@ -116,7 +116,7 @@ func (t *tree) executable(name string, user specs.User) error {
 	if err != nil {
 		return err
 	}
-	if p, ok := t.place(at); info.IsDir() || ok && p.noexec || !t.mayExecute(at, info, user) {
+	if p, ok := t.place(at); !info.Mode().IsRegular() || ok && p.noexec || !t.mayExecute(at, info, user) {
 		return fs.ErrPermission
 	}
 	return nil

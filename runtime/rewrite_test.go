@@ -163,11 +163,15 @@ func TestStoreKeepsModeAndOwner(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := store(path, object{"b": json.RawMessage(`"<&>"`)}); err != nil {
+	new, err := encode(object{"b": json.RawMessage(`"<&>"`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store(path, new); err != nil {
 		t.Fatal(err)
 	}
 	data, err := os.ReadFile(path)
-	if err != nil || string(data) != `{"b":"<&>"}`+"\n" {
+	if err != nil || string(data) != `{"b":"<&>"}` {
 		t.Errorf("holds %q, %v", data, err)
 	}
 	after, err := os.Stat(path)

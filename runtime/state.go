@@ -83,12 +83,13 @@ func sweep() {
 }
 
 // Discard removes everything that is left of a monitored container whose
-// supervisor is gone: its followers and its folder. Errors are for the next
-// attempt: the folder stays while a follower does.
+// supervisor is gone: its followers and its folder, and what was made of its
+// bundle. The folder stays for the next attempt while a follower does.
 func Discard(id string) error {
 	if err := control.CheckID(id); err != nil {
 		return err
 	}
+	var given error
 	if p, err := control.LoadPlan(id); err == nil {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
@@ -99,9 +100,10 @@ func Discard(id string) error {
 		if all != nil {
 			return all
 		}
+		given = giveBack(p)
 	}
 	if err := os.RemoveAll(control.ContainerDir(id)); err != nil {
 		return fmt.Errorf("remove the folder of container %s: %w", id, err)
 	}
-	return nil
+	return given
 }

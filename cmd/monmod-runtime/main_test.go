@@ -218,6 +218,14 @@ func TestTransparent(t *testing.T) {
 	if r := h.run("--version"); r.stdout != string(direct) {
 		t.Errorf("--version: %+v", r)
 	}
+	if r := h.run("run", "--bundle", dir); r.code == 0 || r.stdout != "" || !strings.Contains(r.stderr, "no container ID was given: monmod-runtime run --bundle DIR ID") {
+		t.Errorf("run without an ID: %+v", r)
+	}
+	direct, err = exec.Command("runc").Output()
+	h.must(err)
+	if bare, err := exec.Command(h.runtime).Output(); err != nil || !bytes.Equal(bare, direct) || len(bare) == 0 {
+		t.Errorf("without a command: %q, %v", bare, err)
+	}
 	if r := h.run("checkpoint", "--help"); r.code != 0 {
 		t.Errorf("checkpoint --help: %+v", r)
 	}
@@ -234,6 +242,36 @@ func TestTransparent(t *testing.T) {
 		f.Annotations["io.github.seccomp.libseccomp.version"] == "" || fmt.Sprint(f.PotentiallyUnsafeConfigAnnotations) != "[io.monmod.]" {
 		t.Errorf("features: %+v, %v", r, err)
 	}
+}
+
+// TestBundleAgain: a bundle is as it was when its container has gone, so that another runtime, or monmod check, can use it.
+func TestBundleAgain(t *testing.T) {
+	h := newHost(t).library()
+	dir := h.bundle("echo out; exit 7", asking)
+	before, err := os.ReadFile(filepath.Join(dir, "config.json"))
+	h.must(err)
+	same := func(after string) {
+		t.Helper()
+		if now, err := os.ReadFile(filepath.Join(dir, "config.json")); err != nil || !bytes.Equal(before, now) {
+			t.Errorf("after %s config.json is another (%v): %s", after, err, now)
+		}
+	}
+	for range 2 {
+		id := h.name("again")
+		if r := h.run("run", "--bundle", dir, id); r.code != 7 || r.stdout != "out\n" {
+			t.Errorf("%+v", r)
+		}
+		same("run")
+		h.nothingLeft(id)
+	}
+	id := h.name("made")
+	for _, args := range [][]string{{"create", "--bundle", dir, id}, {"delete", "--force", id}} {
+		if r := h.run(args...); r.code != 0 {
+			t.Fatalf("%v: %+v", args, r)
+		}
+	}
+	same("delete")
+	h.nothingLeft(id)
 }
 
 // TestRefused: what asks for monitoring and cannot have it does not start, says

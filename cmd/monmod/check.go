@@ -59,11 +59,17 @@ func checkFile(out io.Writer, file string) error {
 		return err
 	}
 	for _, s := range g.Meaning() {
+		if s.Key == "keys" {
+			s.Value = g.Keys // its meaning is only whether there are any
+		}
 		fmt.Fprintf(out, "%-16s %s\n", s.Key, s.Value)
 	}
-	fmt.Fprintf(out, "%-16s %s\n%-16s %s\n%-16s %x\n", "keys", g.Keys, "logs", g.Logs, "digest", g.Digest())
+	fmt.Fprintf(out, "%-16s %s\n%-16s %x\n", "logs", g.Logs, "digest", g.Digest())
 	for _, note := range g.Notes {
 		fmt.Fprintln(out, "note:", note)
+	}
+	if err := g.CheckLogs(); err != nil {
+		fmt.Fprintln(out, "note:", err)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -56,20 +57,29 @@ func newVersion() *cobra.Command {
 func newDoctor() *cobra.Command {
 	return &cobra.Command{
 		Use:   "doctor",
-		Short: "Show which back ends hold on this host, and why others do not",
-		Args:  usageArgs(cobra.NoArgs),
+		Short: "Show which back ends hold on this host, and what else monmod needs",
+		Long: "Shows which back ends hold on this host, why others do not, and what else monmod needs. The exit code is 0 where\n" +
+			"programs can be run as variants here, by some back end, and 78 where they cannot.",
+		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			holds := false
+			backend, missing := false, []string(nil)
 			for _, f := range supervisor.Diagnose() {
 				mark := "no "
 				if f.Holds {
 					mark = "yes"
 				}
-				holds = holds || f.Holds && f.Backend
+				backend = backend || f.Holds && f.Backend
+				if !f.Holds && !f.Backend {
+					missing = append(missing, f.Name)
+				}
 				fmt.Fprintf(cmd.OutOrStdout(), "%s  %-12s %s\n", mark, f.Name, f.Words)
 			}
-			if !holds {
-				return &supervisor.Failure{Code: supervisor.ExitConfig, Err: errors.New("no back end holds on this host: nothing can be monitored here")}
+			if !backend {
+				missing = append(missing, "a back end")
+			}
+			if missing != nil {
+				err := fmt.Errorf("nothing can be monitored on this host: it lacks %s: the lines with \"no\" say what to do", strings.Join(missing, " and "))
+				return &supervisor.Failure{Code: supervisor.ExitConfig, Err: err}
 			}
 			return nil
 		},

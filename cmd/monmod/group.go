@@ -21,7 +21,7 @@ type groupFlags struct {
 
 func (f *groupFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.IntVar(&f.id, "id", 0, "run this variant of the group alone; the others are elsewhere")
+	flags.Var(number{&f.id, 1, config.MaxID}, "id", "run this variant of the group alone; the others are elsewhere")
 	flags.StringVar(&f.file, "config", "", "the group's file")
 	flags.StringVar(&f.policy, "policy", "", "instead of the group's policy: full, base, nonsocket_ro, nonsocket_rw, socket_ro, socket_rw, socket_rw_oc")
 	flags.StringVar(&f.backend, "backend", "", "instead of the group's back end: auto, sud, kmod")

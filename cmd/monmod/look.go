@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -66,6 +67,9 @@ func printableArg(s string) string {
 func logRoot() (string, error) {
 	g := groupFlags{variants: 2}
 	group, err := g.load()
+	if err == nil {
+		err = group.CheckLogs()
+	}
 	if err != nil {
 		return "", err
 	}
@@ -136,21 +140,35 @@ func newEvents() *cobra.Command {
 		Short: "Show what happened to groups on this host",
 		Args:  usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if dir == "" {
+			named := dir != ""
+			if !named {
 				var err error
 				if dir, err = logRoot(); err != nil {
 					return err
 				}
 			}
 			reader := supervisor.NewEventReader(dir)
+			reader.Once = !follow
+			var wrong error // the command's result, once all else is shown
 			show := func(e supervisor.Entry) error { return printEvent(cmd, e, asJSON) }
+			bad := func(err error) {
+				fmt.Fprintf(cmd.ErrOrStderr(), "monmod: %v\n", err)
+				wrong = exitCode(failed)
+			}
 			for {
-				if err := reader.Read(show); err != nil || !follow {
+				err := reader.Read(show, bad)
+				if !named && errors.Is(err, fs.ErrNotExist) {
+					err = nil // no group has run yet
+				}
+				if err != nil {
 					return err
+				}
+				if !follow {
+					return wrong
 				}
 				select {
 				case <-cmd.Context().Done():
-					return nil
+					return wrong
 				case <-time.After(followEvery):
 				}
 			}

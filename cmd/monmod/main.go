@@ -6,7 +6,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -17,7 +19,7 @@ import (
 
 func main() {
 	config.KnownCall = func(name string) bool { _, ok := syscalls.ByName(name); return ok }
-	os.Exit(execute(newRoot()))
+	os.Exit(execute(newRoot(), os.Args[1:]))
 }
 
 func newRoot() *cobra.Command {
@@ -33,8 +35,9 @@ func newRoot() *cobra.Command {
 			return usage(errors.New("name a command: `monmod --help` lists them"))
 		},
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(flagError{err}) })
 	root.AddCommand(newRun(), newSupervise(), newCheck(), newKeygen(), newPs(), newEvents(), newReport(), newDoctor(), newKmod(), newVersion(), newWatchdog())
+	strict(root)
 	return root
 }
 
@@ -45,10 +48,16 @@ func (e usageError) Unwrap() error { return e.error }
 
 func usage(err error) error { return usageError{err} }
 
+// flagError is a wrong flag, behind which nothing was read.
+type flagError struct{ error }
+
 func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := check(cmd, args); err != nil {
 			return usage(err)
+		}
+		if slices.Contains(args, "") {
+			return usage(errors.New("an argument is empty: give it a value, or leave it out"))
 		}
 		return nil
 	}
@@ -59,17 +68,42 @@ type exitCode int
 
 func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 
+// output is where a command prints. It remembers a write that failed: what is printed in part must not end as a success.
+type output struct {
+	io.Writer
+	err error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.Writer.Write(p)
+	if err != nil {
+		err = fmt.Errorf("print: %w: make room, or print to another place", err)
+		o.err = err
+	}
+	return n, err
+}
+
 // execute runs a command line and gives the exit code.
-func execute(root *cobra.Command) int {
-	err := root.Execute()
+func execute(root *cobra.Command, args []string) int {
+	out := &output{Writer: root.OutOrStdout()}
+	root.SetOut(out)
+	root.SetArgs(args)
+	cmd, err := root.ExecuteC()
 	var code exitCode
+	if err == nil || errors.As(err, &code) && out.err != nil {
+		err = out.err
+	}
 	if err == nil {
 		return 0
 	}
 	if errors.As(err, &code) {
 		return int(code)
 	}
-	fmt.Fprintf(os.Stderr, "monmod: %v\n", err)
+	var unread flagError
+	if !errors.As(err, &unread) {
+		args = nil
+	}
+	messagesOf(cmd, args).logger(cmd).Error(err)
 	return codeOf(err)
 }
 

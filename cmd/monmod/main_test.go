@@ -2,11 +2,14 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/monmod/monmod/internal/report"
 	"github.com/monmod/monmod/internal/supervisor"
 )
 
@@ -70,10 +73,235 @@ func TestExitCodes(t *testing.T) {
 	} {
 		var out bytes.Buffer
 		root := newRoot()
-		root.SetArgs(strings.Fields(c.args))
 		root.SetOut(&out)
-		if code := execute(root); code != c.code || !strings.Contains(out.String(), c.want) {
+		if code := execute(root, strings.Fields(c.args)); code != c.code || !strings.Contains(out.String(), c.want) {
 			t.Errorf("monmod %s: exit code %d, want %d; output %q, want %q", c.args, code, c.code, out.String(), c.want)
+		}
+	}
+}
+
+// monmod runs a command line and gives its exit code and what it wrote.
+func monmod(args ...string) (code int, stdout, stderr string) {
+	var out, msg bytes.Buffer
+	root := newRoot()
+	root.SetOut(&out)
+	root.SetErr(&msg)
+	code = execute(root, args)
+	return code, out.String(), msg.String()
+}
+
+// TestCheckSaysAKeyOnce: what a group file means, each key once, and its keys by their folder.
+func TestCheckSaysAKeyOnce(t *testing.T) {
+	group := filepath.Join(t.TempDir(), "web.yaml")
+	if err := os.WriteFile(group, []byte("leader: 1\nvariants: [{id: 1, address: 10.0.0.1}, {id: 2, address: 10.0.0.2}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, out, _ := monmod("check", group)
+	seen := map[string]int{}
+	for _, line := range strings.Split(strings.TrimSpace(out), "\n") {
+		key, _, _ := strings.Cut(line, " ")
+		if seen[key]++; seen[key] > 1 {
+			t.Errorf("%s stands there again:\n%s", key, out)
+		}
+	}
+	if code != 0 || len(seen) < 15 || !strings.Contains(out, "\nkeys             /etc/monmod/keys/web\n") {
+		t.Errorf("exit code %d\n%s", code, out)
+	}
+}
+
+// TestEventsSayWhatIsNotThere: a folder that is not there and lines that are no events are told, and what is good is shown.
+func TestEventsSayWhatIsNotThere(t *testing.T) {
+	dir := t.TempDir()
+	const event = `{"time":"2024-01-01T00:00:00Z","kind":"started","text":"t","group":"web","supervisor":3}` + "\n"
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	bad := file("bad/web/events.jsonl", "garbage\n"+event+"{}\n[1]\nunfinished")
+	file("good/web/events.jsonl", event)
+	file("good/no-folder", "")
+	if err := os.Mkdir(filepath.Join(dir, "good/empty"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		logs string
+		code int
+		out  string
+		msgs []string
+	}{
+		{filepath.Join(dir, "none"), failed, "", []string{filepath.Join(dir, "none"), "no such file or directory", "`logs`"}},
+		{bad, failed, "", []string{bad, "not a directory"}},
+		{filepath.Join(dir, "bad"), failed, "web[3]", []string{bad + ":1:", bad + ":3:", bad + ":4:", bad + ":5:"}},
+		{filepath.Join(dir, "good"), 0, "web[3]", nil},
+		{filepath.Join(dir, "good/empty"), 0, "", nil},
+	} {
+		code, out, msg := monmod("events", "--logs", c.logs)
+		if code != c.code || strings.Count(out, "\n") != len(c.out)/len("web[3]") || !strings.HasPrefix(out, c.out) {
+			t.Errorf("%s: exit code %d, want %d; output %q, want one line of %q", c.logs, code, c.code, out, c.out)
+		}
+		for _, want := range c.msgs {
+			if !strings.Contains(msg, want) {
+				t.Errorf("%s: %q does not say %q", c.logs, msg, want)
+			}
+		}
+		if len(c.msgs) == 0 && msg != "" || strings.Contains(msg, ":2:") {
+			t.Errorf("%s: %q", c.logs, msg)
+		}
+	}
+}
+
+// TestDoctorFailsWhereNothingRuns: it succeeds only where all is there that a group needs.
+func TestDoctorFailsWhereNothingRuns(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	library := filepath.Join(filepath.Dir(self), "libmonmod.so")
+	code, out, msg := monmod("doctor")
+	if code != supervisor.ExitConfig || !strings.Contains(msg, "it lacks libmonmod.so:") || !strings.Contains(out, "no   libmonmod.so") {
+		t.Errorf("without the library: exit code %d, %q, %q", code, out, msg)
+	}
+	if err := os.WriteFile(library, nil, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.Remove(library) })
+	if code, out, msg := monmod("doctor"); code != 0 || msg != "" {
+		t.Errorf("with all that it takes: exit code %d, %q, %q", code, out, msg)
+	}
+}
+
+// TestPrintingFails: what cannot be printed is no success, of whatever command.
+func TestPrintingFails(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	dir := t.TempDir()
+	group, bundle, events := filepath.Join(dir, "g.yaml"), filepath.Join(dir, "bundle"), filepath.Join(dir, supervisor.EventFile)
+	for path, text := range map[string]string{
+		group:                                 "leader: 1\nvariants: [{id: 1, address: 127.0.0.1, port: 7}, {id: 2, address: 127.0.0.1, port: 8}]\n",
+		filepath.Join(bundle, "config.json"):  `{"process": {"args": ["/no/such/program"]}, "root": {"path": "rootfs"}}`,
+		filepath.Join(bundle, "rootfs/empty"): "",
+		events:                                `{"kind":"started"}` + "\n",
+	} {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	shown, err := report.Write(dir, &report.Report{Schema: report.Schema, Time: time.Now(), Group: "web", Reason: report.Late, Response: report.GroupEnded,
+		Effect: report.EffectUnknown, Variant: 2, Leader: report.Side{Variant: 1}, Other: report.Side{Variant: 2}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range []string{"--version", "--help", "version", "help run", "run --help", "ps", "ps --json", "check " + group,
+		"check --bundle " + bundle, "events --logs " + dir, "events --json --logs " + dir, "report " + shown, "report --json " + shown,
+		"keygen --config " + group + " --out " + filepath.Join(dir, "keys")} {
+		var msg bytes.Buffer
+		root := newRoot()
+		root.SetOut(full)
+		root.SetErr(&msg)
+		code := execute(root, strings.Fields(args))
+		if code != failed || strings.Count(msg.String(), "no space left") != 1 || strings.Count(msg.String(), "\n") != 1 {
+			t.Errorf("monmod %s: exit code %d, %q", args, code, msg.String())
+		}
+	}
+}
+
+// TestMessagesAreJSON: with --json every line of monmod's own is JSON, also what it fails with.
+func TestMessagesAreJSON(t *testing.T) {
+	dir := t.TempDir()
+	notes := filepath.Join(dir, "notes.cfg")
+	text := "leader_id = 1; replication_batch_size = 8; logs = \"" + dir + "\"; variants = ( { id = 1; }, { id = 2; } );\n"
+	if err := os.WriteFile(notes, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args  string
+		code  int
+		lines int
+	}{
+		{"run --json --variants 2 -- /no/such/program", 127, 1},
+		{"run --json --config " + notes + " -- /no/such/program", 127, 2},
+		{"run --json --variants many -- true", supervisor.ExitUsage, 1},
+		{"run --variants many --json -- true", supervisor.ExitUsage, 1},
+		{"run --json -- true", supervisor.ExitUsage, 1},
+		{"run --json --variants 2", supervisor.ExitUsage, 1},
+		{"supervise --json --id 1 --config " + dir + "/none", supervisor.ExitConfig, 1},
+	} {
+		code, out, msg := monmod(strings.Fields(c.args)...)
+		lines := strings.SplitAfter(msg, "\n")
+		if code != c.code || out != "" || len(lines) != c.lines+1 {
+			t.Errorf("monmod %s: exit code %d, %q, %q", c.args, code, out, msg)
+		}
+		for _, line := range lines[:len(lines)-1] {
+			var m struct{ Level, Msg string }
+			if err := json.Unmarshal([]byte(line), &m); err != nil || m.Level == "" || m.Msg == "" {
+				t.Errorf("monmod %s: %q is no message in JSON (%v)", c.args, line, err)
+			}
+		}
+	}
+	for _, args := range []string{"run --variants 2 /no/such/program --json", "run --variants many -- true --json", "ps --json more"} {
+		if _, _, msg := monmod(strings.Fields(args)...); !strings.HasPrefix(msg, "monmod: ") {
+			t.Errorf("monmod %s, which asks for no messages in JSON: %q", args, msg)
+		}
+	}
+}
+
+// TestNonsenseIsNoUsage: numbers out of range, values that are empty and flags that are given twice are refused in words.
+func TestNonsenseIsNoUsage(t *testing.T) {
+	group := filepath.Join(t.TempDir(), "g.yaml")
+	if err := os.WriteFile(group, []byte("leader: 1\nvariants: [{id: 1}, {id: 2}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run := func(args ...string) []string {
+		return append(append([]string{"run"}, args...), "--", "/no/such/program")
+	}
+	const (
+		empty = "it is empty: give it a value"
+		twice = "it was given before"
+	)
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{run("--variants", "x"), `"x" for "--variants" flag: write a whole number from 2 to 8`},
+		{run("--variants", "0"), "from 2 to 8"},
+		{run("--variants", "9"), "from 2 to 8"},
+		{run("--variants", "99999999999999999999"), "from 2 to 8"},
+		{run("--variants", "2", "--id", "0"), `"0" for "--id" flag: write a whole number from 1 to 65535`},
+		{run("--config", group, "--id", "0"), "from 1 to 65535"},
+		{run("--config", group, "--id", "-1"), "from 1 to 65535"},
+		{[]string{"supervise", "--config", group, "--id", "0"}, "from 1 to 65535"},
+		{run("--variants", "2", "--policy", ""), empty},
+		{run("--variants", "2", "--backend="), empty},
+		{run("--variants", "2", "--logs", ""), empty},
+		{run("--variants", "2", "--config", ""), empty},
+		{[]string{"events", "--logs", ""}, empty},
+		{[]string{"report", "--logs="}, empty},
+		{[]string{"check", "--bundle", ""}, empty},
+		{run("--variants", "2", "--variants", "3"), twice},
+		{run("--variants", "2", "--variants", "2"), twice},
+		{run("--variants", "2", "--policy", "base", "--policy=full"), twice},
+		{run("--variants", "2", "-v", "--verbose"), twice},
+		{[]string{"ps", "--json", "--json=false"}, twice},
+		{[]string{"kmod", "status", "--json", "--json"}, twice},
+		{[]string{"ps", "--json=maybe"}, "write true or false"},
+		{[]string{"report", ""}, "an argument is empty"},
+		{[]string{"check", ""}, "an argument is empty"},
+	} {
+		code, out, msg := monmod(c.args...)
+		if code != supervisor.ExitUsage || out != "" || !strings.Contains(msg, c.want) || strings.Contains(msg, "strconv") {
+			t.Errorf("monmod %q: exit code %d, %q, %q, want %q", c.args, code, out, msg, c.want)
 		}
 	}
 }

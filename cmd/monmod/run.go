@@ -3,8 +3,8 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
+	"slices"
 
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
@@ -38,11 +38,11 @@ func newRun() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return runGroup(g, group.id, args, inherited, messages.logger())
+			return runGroup(g, group.id, args, inherited, messages.logger(cmd))
 		},
 	}
 	cmd.Flags().SetInterspersed(false)
-	cmd.Flags().IntVar(&group.variants, "variants", 0, "how many variants, 2 to 8")
+	cmd.Flags().Var(number{&group.variants, config.MinVariants, config.MaxVariants}, "variants", "how many variants, 2 to 8")
 	group.add(cmd)
 	messages.add(cmd)
 	return cmd
@@ -70,10 +70,10 @@ func runGroup(g *config.Group, id int, args []string, inherited []int, log *logr
 	return ended(supervisor.Run(context.Background(), opts))
 }
 
-// ended says what a group's end has to say, and leaves with its code.
+// ended leaves with a group's code, and says what its end has to say.
 func ended(code int, err error) error {
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "monmod: %v\n", err)
+		return &supervisor.Failure{Code: code, Err: err}
 	}
 	if code == 0 {
 		return nil
@@ -104,14 +104,30 @@ type messageFlags struct {
 	verbose, json bool
 }
 
+// ownMessages marks the flag --json of commands where it is about monmod's own messages, errors too, and not about the output.
+const ownMessages = "own_messages"
+
 func (f *messageFlags) add(cmd *cobra.Command) {
 	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "say what happens, not only what is wrong")
 	cmd.Flags().BoolVar(&f.json, "json", false, "monmod's own messages as JSON lines")
+	cmd.Flags().Lookup("json").Annotations = map[string][]string{ownMessages: {}}
 }
 
-func (f *messageFlags) logger() *logrus.Logger {
+// messagesOf is how a command talks. unread are the words of a command line that was not read to its end.
+func messagesOf(cmd *cobra.Command, unread []string) *messageFlags {
+	flag := cmd.Flags().Lookup("json")
+	if flag == nil || flag.Annotations[ownMessages] == nil {
+		return &messageFlags{}
+	}
+	if at := slices.Index(unread, "--"); at >= 0 {
+		unread = unread[:at]
+	}
+	return &messageFlags{json: flag.Value.String() == "true" || slices.Contains(unread, "--json")}
+}
+
+func (f *messageFlags) logger(cmd *cobra.Command) *logrus.Logger {
 	log := logrus.New()
-	log.SetOutput(os.Stderr)
+	log.SetOutput(cmd.ErrOrStderr())
 	log.SetLevel(logrus.WarnLevel)
 	if f.verbose {
 		log.SetLevel(logrus.InfoLevel)

@@ -31,7 +31,7 @@ func newSupervise() *cobra.Command {
 			defer stop()
 			if container != "" {
 				messages.verbose = true // into the container's log, where nobody can ask again
-				return superviseContainer(ctx, container, messages.logger())
+				return superviseContainer(ctx, container, messages.logger(cmd))
 			}
 			if group.id == 0 {
 				return usage(errors.New("supervise needs --id N --config FILE"))
@@ -40,7 +40,7 @@ func newSupervise() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			log := messages.logger()
+			log := messages.logger(cmd)
 			if g.Backend, err = supervisor.ChooseBackend(g.Backend); err != nil {
 				return err
 			}

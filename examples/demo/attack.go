@@ -75,12 +75,13 @@ func (d *demo) attackMonitored(ctx context.Context, image ociimage.Image) error 
 	}
 	tell("the group ended with exit code %d", code)
 
-	say("$ monmod report --last")
-	report, err := exec.CommandContext(ctx, d.monmod, "report", "--last").Output()
+	report := exec.CommandContext(ctx, d.monmod, "report", "--last", "--logs", d.logs)
+	say("$ %s", shown(report))
+	text, err := report.Output()
 	if err != nil {
-		return fmt.Errorf("reading the report: monmod report --last: %w", err)
+		return fmt.Errorf("reading the report: %s: %w", shown(report), err)
 	}
-	fmt.Printf("%s", report)
+	fmt.Printf("%s", text)
 	return nil
 }
 

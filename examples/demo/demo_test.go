@@ -14,7 +14,8 @@ const demoLimit = 2 * time.Minute
 
 var engines = []string{"runc", "docker"}
 
-// tidy gives the demo a temporary folder of its own, short enough for unix sockets, which has to be empty again at the end.
+// tidy gives the demo a temporary folder of its own, short enough for unix sockets, which has to be empty again at the end, and
+// looks for what it left elsewhere.
 func tidy(t *testing.T) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "mm-")
@@ -22,6 +23,7 @@ func tidy(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("TMPDIR", dir)
+	before := logsOfTheDemo(t)
 	t.Cleanup(func() {
 		left, err := os.ReadDir(dir)
 		if err != nil || len(left) > 0 {
@@ -30,10 +32,28 @@ func tidy(t *testing.T) {
 		if lines := processesOf(t, dir); len(lines) > 0 {
 			t.Errorf("the demo left processes: %q", lines)
 		}
+		if after := logsOfTheDemo(t); after > before {
+			t.Errorf("the demo left %d bytes of events in %s", after-before, logs)
+		}
 		if err := os.RemoveAll(dir); err != nil {
 			t.Error(err)
 		}
 	})
+}
+
+// logsOfTheDemo is how many bytes the files of events have that name its vulnerable server.
+func logsOfTheDemo(t *testing.T) (size int) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(logs, "*", "events.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		if text, err := os.ReadFile(file); err == nil && strings.Contains(string(text), "/usr/sbin/"+vulnerableName) {
+			size += len(text)
+		}
+	}
+	return size
 }
 
 // processesOf lists the command lines that name dir.

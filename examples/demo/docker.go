@@ -36,7 +36,7 @@ func (e *dockerEngine) start(ctx context.Context, c container, output *os.File) 
 	}
 	arguments := []string{"run", "--rm", "--name", c.id, "--network", "host"}
 	if c.variants > 0 {
-		arguments = append(arguments, "--runtime=monmod", "-e", "MONMOD_VARIANTS="+strconv.Itoa(c.variants))
+		arguments = append(arguments, "--runtime=monmod", "-e", "MONMOD_VARIANTS="+strconv.Itoa(c.variants), "-e", "MONMOD_GROUP="+c.group)
 	}
 	for name, value := range c.env {
 		arguments = append(arguments, "-e", name+"="+value)

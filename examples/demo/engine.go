@@ -27,6 +27,7 @@ type container struct {
 	id       string
 	image    ociimage.Image
 	variants int               // 0: unmonitored
+	group    string            // its name where it is monitored
 	args     []string          // in the place of the image's command
 	env      map[string]string // beside the image's
 	program  string            // file name of the program in it
@@ -65,6 +66,7 @@ type running struct {
 
 // start starts a container and waits until its program listens.
 func (d *demo) start(ctx context.Context, c container) (*running, error) {
+	c.group = filepath.Base(d.logs)
 	r := &running{container: c, engine: d.engine, log: filepath.Join(d.dir, c.id+".log")}
 	output, err := os.Create(r.log)
 	if err != nil {

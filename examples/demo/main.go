@@ -39,9 +39,13 @@ func main() {
 	}
 }
 
+// logs is where every group of root's has its folder of reports and events.
+const logs = "/var/log/monmod"
+
 // demo is what all parts of the demonstration share.
 type demo struct {
 	dir    string // removed at the end
+	logs   string // of the demo's one group, removed at the end
 	monmod string // absolute path of the program
 	engine engine
 }
@@ -63,6 +67,14 @@ func run(ctx context.Context, engineName, build string) (err error) {
 		return fmt.Errorf("making a folder for the demo: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(d.dir)) }()
+	d.logs = filepath.Join(logs, filepath.Base(d.dir))
+	_, before := os.Stat(logs)
+	defer func() {
+		err = errors.Join(err, os.RemoveAll(d.logs))
+		if errors.Is(before, os.ErrNotExist) {
+			_ = os.Remove(logs) // another group may have come into it
+		}
+	}()
 
 	if d.engine, err = newEngine(ctx, engineName, d.dir, filepath.Join(build, "monmod-runtime")); err != nil {
 		return err

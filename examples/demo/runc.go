@@ -99,6 +99,7 @@ func configure(s *specs.Spec, c container) {
 	}
 	if c.variants > 0 {
 		ociimage.Annotate("io.monmod.variants", strconv.Itoa(c.variants))(s)
+		ociimage.Annotate("io.monmod.group", c.group)(s)
 	}
 }
 

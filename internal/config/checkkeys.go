@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/monmod/monmod/internal/keys"
@@ -20,11 +21,13 @@ func (g *Group) CheckKeys(id int) (warning string, err error) {
 	if g.Keys == KeysNone {
 		return fmt.Sprintf("group %q runs with keys: none: whoever reaches its ports can join it, read what it does and change its results; make keys with monmod keygen", g.Name), nil
 	}
-	if _, err := keys.Load(g.Keys, g.Name, id); err != nil {
-		return "", &Error{File: g.Path, Kind: ErrKeys, Problem: fmt.Sprintf("variant %d of group %q cannot start without its keys: %v", id, g.Name, err),
-			Fix: "make them with monmod keygen and give each host its own, or write keys: none to run without authentication"}
+	_, err = keys.Load(g.Keys, g.Name, id)
+	var wrong *keys.Problem
+	if errors.As(err, &wrong) {
+		return "", &Error{File: g.Path, Kind: ErrKeys, Problem: fmt.Sprintf("variant %d of group %q cannot start without its keys: %v", id, g.Name, wrong.Err),
+			Fix: wrong.Fix}
 	}
-	return "", nil
+	return "", err
 }
 
 // Members lists the group's variants for keys.Generate.

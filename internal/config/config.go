@@ -12,9 +12,11 @@ package config
 import (
 	"fmt"
 	"os"
+	"os/user"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -54,7 +56,7 @@ type Group struct {
 	PeerTimeout  time.Duration
 	StartTimeout time.Duration
 	Keys         string // absolute path of a folder, or KeysNone
-	Logs         string // absolute path of a folder
+	Logs         string // absolute path of a folder; empty where none is known, see CheckLogs
 	Rules        []Rule // the first that matches a call holds
 
 	// Path is the file as it was named, empty for a group without one.
@@ -193,20 +195,38 @@ func (g *Group) fillNames() {
 
 func defaultKeys(group string) string { return "/etc/monmod/keys/" + group }
 
-// defaultLogs is where reports go: the system's folder for root, the user's own
-// for everyone else.
-func defaultLogs(group string) string {
-	if os.Geteuid() == 0 {
+func defaultLogs(group string) string { return logsOf(os.Geteuid(), group) }
+
+// logsOf is where a user's reports go: the system's folder for root, the user's
+// own for everyone else, and nowhere where none is known. A folder that anyone
+// can make, such as one in /tmp, is no place for what a program holds.
+func logsOf(uid int, group string) string {
+	if uid == 0 {
 		return "/var/log/monmod/" + group
 	}
 	if state := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(state) {
 		return filepath.Join(state, "monmod", group)
 	}
-	home, err := os.UserHomeDir()
-	if err != nil {
-		home = os.TempDir()
+	home := os.Getenv("HOME")
+	if !filepath.IsAbs(home) {
+		u, err := user.LookupId(strconv.Itoa(uid))
+		if err != nil || !filepath.IsAbs(u.HomeDir) {
+			return ""
+		}
+		home = u.HomeDir
 	}
 	return filepath.Join(home, ".local/state/monmod", group)
+}
+
+// CheckLogs is called by whoever needs the folder of reports. It returns an
+// error where the group names none and the user has none.
+func (g *Group) CheckLogs() error {
+	if g.Logs != "" {
+		return nil
+	}
+	return &Error{File: g.Path, Kind: ErrMissingKey,
+		Problem: fmt.Sprintf("there is no folder for reports: XDG_STATE_HOME and HOME are not set, and user %d has no home in the user database", os.Geteuid()),
+		Fix:     "set one of the two, or name a folder by `logs` or --logs"}
 }
 
 // A group's name becomes a folder's name and, in certificates, the host of a

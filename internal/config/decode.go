@@ -293,6 +293,16 @@ func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 // isTrue reads a boolean, which YAML allows to be capitalised.
 func isTrue(n *node) bool { return strings.EqualFold(n.text, "true") }
 
+// id reads a variant's number.
+func (d *decoder) id(n *node) int {
+	if d.original && n.kind == integerNode && n.text == "0" {
+		d.bad(n.line, ErrAbsurd, "add 1 to leader_id and to every id", "%s is 0: the original system numbered variants from 0, here they are numbered from 1", n.title())
+		return 0
+	}
+	v, _ := d.number(n, 1, MaxID)
+	return int(v)
+}
+
 // number reads a whole number between least and most.
 func (d *decoder) number(n *node, least, most int64) (int64, bool) {
 	want := fmt.Sprintf("a whole number from %d to %d", least, most)

@@ -3,9 +3,11 @@ package config
 import (
 	"errors"
 	"os"
+	"os/user"
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -212,6 +214,41 @@ func TestSet(t *testing.T) {
 	}
 }
 
+// TestLogsOfAUser: reports go to a folder that is the user's own, or nowhere, never to one that another user could have made.
+func TestLogsOfAUser(t *testing.T) {
+	const daemon, nobodyAtAll = 1, 4_000_000_001
+	u, err := user.LookupId(strconv.Itoa(daemon))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		uid         int
+		state, home string
+		want        string
+	}{
+		{0, "/s", "/h", "/var/log/monmod/g"},
+		{daemon, "/s", "/h", "/s/monmod/g"},
+		{daemon, "s", "/h", "/h/.local/state/monmod/g"},
+		{daemon, "", "", u.HomeDir + "/.local/state/monmod/g"},
+		{daemon, "", "h", u.HomeDir + "/.local/state/monmod/g"},
+		{nobodyAtAll, "", "/h", "/h/.local/state/monmod/g"},
+		{nobodyAtAll, "", "", ""},
+	} {
+		t.Setenv("XDG_STATE_HOME", c.state)
+		t.Setenv("HOME", c.home)
+		if got := logsOf(c.uid, "g"); got != c.want {
+			t.Errorf("%+v: got %q", c, got)
+		}
+	}
+	g := parse(t, "g.yaml", "leader: 1\nvariants: [{id: 1}, {id: 2}]\n")
+	if g.Logs = ""; !errors.Is(g.CheckLogs(), ErrMissingKey) {
+		t.Errorf("without a folder: %v", g.CheckLogs())
+	}
+	if g.Logs = "/l"; g.CheckLogs() != nil {
+		t.Errorf("with a folder: %v", g.CheckLogs())
+	}
+}
+
 func TestCheckKeys(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "keys")
 	text := "group: web\nleader: 1\nvariants: [{id: 1, address: 127.0.0.1}, {id: 2, address: '::1'}]\nkeys: "
@@ -231,8 +268,8 @@ func TestCheckKeys(t *testing.T) {
 	if err := os.Chmod(filepath.Join(dir, keys.KeyFile(1)), 0o640); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := g.CheckKeys(1); !errors.Is(err, ErrKeys) {
-		t.Errorf("a key that others can read: got %v", err)
+	if _, err := g.CheckKeys(1); !errors.Is(err, ErrKeys) || !strings.Contains(err.Error(), "chmod 600") || strings.Contains(err.Error(), "monmod keygen") {
+		t.Errorf("a key that others can read has a remedy of its own: got %v", err)
 	}
 	for _, none := range []*Group{parse(t, "x.yaml", text+"none\n"),
 		parse(t, "x.cfg", `leader_id = 1; keys = "none"; variants = ({id=1; address="10.0.0.1"}, {id=2; address="10.0.0.2"})`)} {

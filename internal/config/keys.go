@@ -11,12 +11,8 @@ import (
 var groupKeys = []key[Group]{
 	{
 		name: "leader", original: "leader_id", values: "the ID of one of the variants", missing: ErrMissingLeader,
-		doc: "The variant that talks to the outside world. The others get its results.",
-		set: func(d *decoder, n *node, g *Group) {
-			if v, ok := d.number(n, 1, MaxID); ok {
-				g.Leader = int(v)
-			}
-		},
+		doc:  "The variant that talks to the outside world. The others get its results.",
+		set:  func(d *decoder, n *node, g *Group) { g.Leader = d.id(n) },
 		show: func(g *Group) string { return strconv.Itoa(g.Leader) },
 	},
 	{
@@ -59,12 +55,12 @@ var groupKeys = []key[Group]{
 		doc: "How long a peer may be silent before it is lost (exit code 69). Heartbeats go every 0.5 s."},
 		time.Second, 10*time.Minute, func(g *Group) *time.Duration { return &g.PeerTimeout }),
 	duration(key[Group]{name: "start_timeout", def: "1m",
-		doc: "How long the first variant waits for the last one to start (exit code 69)."},
+		doc: "How long the first variant waits for the last one to start, and `monmod supervise` for its program (exit code 69)."},
 		time.Second, 24*time.Hour, func(g *Group) *time.Duration { return &g.StartTimeout }),
 	withShow(folder(key[Group]{name: "keys", defDoc: "`/etc/monmod/keys/<group>`",
 		doc: "The folder of the group's keys on this host, made by `monmod keygen`. Only variants with an address need keys. `none` runs them without authentication and warns at every start."},
 		func(g *Group) *string { return &g.Keys }, KeysNone), showKeys),
-	folder(key[Group]{name: "logs", defDoc: "`/var/log/monmod/<group>` for root, else `$XDG_STATE_HOME/monmod/<group>`",
+	folder(key[Group]{name: "logs", defDoc: "`/var/log/monmod/<group>` for root, else `$XDG_STATE_HOME/monmod/<group>`, which is in ~/.local/state if it is not set",
 		doc: "The folder for reports and events on this host."},
 		func(g *Group) *string { return &g.Logs }),
 	{
@@ -129,12 +125,8 @@ func showKeys(g *Group) string {
 var variantKeys = []key[Variant]{
 	{
 		name: "id", values: fmt.Sprintf("a whole number from 1 to %d", MaxID), missing: ErrMissingKey,
-		doc: "The variant's number, its own in the group. Of two variants the lower ID listens, the higher one dials.",
-		set: func(d *decoder, n *node, v *Variant) {
-			if i, ok := d.number(n, 1, MaxID); ok {
-				v.ID = int(i)
-			}
-		},
+		doc:  "The variant's number, its own in the group. Of two variants the lower ID listens, the higher one dials.",
+		set:  func(d *decoder, n *node, v *Variant) { v.ID = d.id(n) },
 		show: func(v *Variant) string { return strconv.Itoa(v.ID) },
 	},
 	{

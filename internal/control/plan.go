@@ -46,6 +46,10 @@ type Plan struct {
 	Container string `json:"container"`
 	Root      string `json:"root"`   // the engine's state folder of the low-level runtime
 	Bundle    string `json:"bundle"` // holds config.json
+	// Spec is the bundle's specification, and Rewritten the SHA-256 of what was made of it, in hexadecimal. As it was before
+	// it lies in the container's folder.
+	Spec      string `json:"spec"`
+	Rewritten string `json:"rewritten"`
 	// Command is the command that made the container: create or run. After run
 	// nobody sends start: the time to say hello begins at init.
 	Command string    `json:"command"`

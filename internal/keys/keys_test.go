@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -164,8 +165,10 @@ func TestLoadRefuses(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if _, err := Load(dir, c.group, c.id); err == nil || !strings.Contains(err.Error(), c.says) {
-				t.Errorf("got %v, want %q", err, c.says)
+			_, err := Load(dir, c.group, c.id)
+			var wrong *Problem
+			if !errors.As(err, &wrong) || wrong.Fix == "" || strings.Contains(wrong.Err.Error(), wrong.Fix) || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("got %v, want %q and one remedy", err, c.says)
 			}
 		})
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"syscall"
 	"time"
@@ -19,6 +20,19 @@ type Identity struct {
 	certificate tls.Certificate
 	authority   *x509.CertPool
 }
+
+// Problem is what is wrong with a variant's keys, and what to do.
+type Problem struct {
+	Err error
+	Fix string
+}
+
+func (p *Problem) Error() string { return p.Err.Error() + ": " + p.Fix }
+
+// Unwrap gives what is wrong.
+func (p *Problem) Unwrap() error { return p.Err }
+
+func wrong(fix, format string, args ...any) error { return &Problem{fmt.Errorf(format, args...), fix} }
 
 // Load reads variant id's keys of a group from dir and checks all that can be
 // checked without a peer: the private key belongs to this user or root and is
@@ -40,18 +54,18 @@ func Load(dir, group string, id int) (*Identity, error) {
 	}
 	pair, err := tls.X509KeyPair(certificate, key)
 	if err != nil {
-		return nil, fmt.Errorf("%s and %s do not belong together (%w): copy both from one run of monmod keygen", certificatePath, keyPath, err)
+		return nil, wrong("copy both from one run of monmod keygen", "%s and %s do not belong together (%w)", certificatePath, keyPath, err)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(authority) {
-		return nil, fmt.Errorf("%s holds no certificate: copy it again from where monmod keygen made it", authorityPath)
+		return nil, wrong(again, "%s holds no certificate", authorityPath)
 	}
 	i := &Identity{Group: group, ID: id, certificate: pair, authority: pool}
 	switch holder, err := i.verify([]*x509.Certificate{pair.Leaf}); {
 	case err != nil:
-		return nil, fmt.Errorf("%s: %w: make new keys with monmod keygen", certificatePath, err)
+		return nil, wrong("make new keys with monmod keygen, and give each host its own", "%s: %w", certificatePath, err)
 	case holder != id:
-		return nil, fmt.Errorf("%s is variant %d's certificate, not variant %d's: copy %s from where monmod keygen made it", certificatePath, holder, id, CertificateFile(id))
+		return nil, wrong("copy "+CertificateFile(id)+" from where monmod keygen made it", "%s is variant %d's certificate, not variant %d's", certificatePath, holder, id)
 	}
 	return i, nil
 }
@@ -142,34 +156,42 @@ func (i *Identity) verify(chain []*x509.Certificate) (int, error) {
 // maxFile bounds what is read; the files have a few hundred bytes.
 const maxFile = 64 << 10
 
+const (
+	readable = "make it readable for the user that runs the variant, and for nobody else"
+	again    = "copy it again from where monmod keygen made it"
+)
+
 // read reads one file, and a private one only if nobody else can.
 func read(path string, private bool) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, wrong("make them with monmod keygen and give each host its own, or write keys: none to run without authentication", "reading keys: %w", err)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("reading keys: %w", err)
+		return nil, wrong(readable, "reading keys: %w", err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, fmt.Errorf("reading keys: %w", err)
+		return nil, wrong(readable, "reading keys: %w", err)
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("reading keys: %s is no regular file", path)
+		return nil, wrong(again, "reading keys: %s is no regular file", path)
 	}
 	if private {
 		if mode := info.Mode().Perm(); mode&0o077 != 0 {
-			return nil, fmt.Errorf("others can read the private key %s (mode %#o): chmod 600 it, and make new keys if they may have", path, mode)
+			return nil, wrong("chmod 600 it, and make new keys if they may have", "others can read the private key %s (mode %#o)", path, mode)
 		}
 		if s, ok := info.Sys().(*syscall.Stat_t); !ok || s.Uid != 0 && int(s.Uid) != os.Geteuid() {
-			return nil, fmt.Errorf("the private key %s belongs to another user: chown it to the user that runs the variant", path)
+			return nil, wrong("chown it to the user that runs the variant", "the private key %s belongs to another user", path)
 		}
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {
-		return nil, fmt.Errorf("reading keys: %w", err)
+		return nil, wrong(readable, "reading keys: %w", err)
 	}
 	if len(data) > maxFile {
-		return nil, fmt.Errorf("reading keys: %s has more than %d bytes, it is no key file", path, maxFile)
+		return nil, wrong(again, "reading keys: %s has more than %d bytes, it is no key file", path, maxFile)
 	}
 	return data, nil
 }

@@ -201,6 +201,9 @@ func Supervise(ctx context.Context, opts SuperviseOptions) (code int, err error)
 	if err != nil {
 		return ExitConfig, err
 	}
+	if err := enoughFiles(len(opts.Group.Variants)); err != nil {
+		return ExitConfig, err
+	}
 	if err := privateDir(filepath.Dir(socket)); err != nil {
 		return ExitConfig, fmt.Errorf("make the folder of the variant's socket: %w", err)
 	}
@@ -223,6 +226,9 @@ func Supervise(ctx context.Context, opts SuperviseOptions) (code int, err error)
 		if opts.Waiting != nil {
 			opts.Waiting(socket)
 		}
+		if err := l.SetDeadline(time.Now().Add(opts.Group.StartTimeout)); err != nil {
+			return err
+		}
 		defer context.AfterFunc(ctx, func() { _ = l.SetDeadline(time.Unix(1, 0)) })()
 		came := make(chan arrival, 1)
 		go func() { came <- s.callers(l, expected{v: v, token: v.token}) }()
@@ -237,18 +243,24 @@ func Supervise(ctx context.Context, opts SuperviseOptions) (code int, err error)
 					a.drop()
 					return failf(ExitDivergence, "no program came for variant %d: %w", v.id, context.Cause(ctx))
 				}
+				if errors.Is(a.err, os.ErrDeadlineExceeded) {
+					return failf(ExitPeerLost, "no program came for variant %d within start_timeout (%v): start it with LD_PRELOAD=libmonmod.so MONMOD_ID=%d MONMOD_CONFIG=%s", v.id, opts.Group.StartTimeout, v.id, opts.Config)
+				}
 				return errors.Join(s.take(a), l.Close())
 			}
 		}
 	})
 }
 
+// maxRuntimeDir is the longest XDG_RUNTIME_DIR, in bytes, from which the library makes a socket's address.
+const maxRuntimeDir = 60
+
 // HelloSocket is where a program with MONMOD_ID and MONMOD_CONFIG finds its supervisor: the library computes the same. It
 // lies in /run/monmod for root, else in $XDG_RUNTIME_DIR/monmod, and its name is the SipHash-2-4-128 (key zero, hexadecimal)
 // of the file's real path, a NUL, and the ID in decimal, with ".sock" behind.
 func HelloSocket(file string, id int) (string, error) {
-	if os.Geteuid() != 0 && os.Getenv("XDG_RUNTIME_DIR") == "" {
-		return "", errors.New("find the socket of the variant: XDG_RUNTIME_DIR is not set: set it for the supervisor and for the program, to a folder of your own")
+	if dir := os.Getenv("XDG_RUNTIME_DIR"); os.Geteuid() != 0 && (!filepath.IsAbs(dir) || len(dir) > maxRuntimeDir) {
+		return "", fmt.Errorf("find the socket of the variant: XDG_RUNTIME_DIR is %q: set it for the supervisor and for the program, to a folder of your own whose path begins with / and has at most %d bytes", dir, maxRuntimeDir)
 	}
 	path, err := filepath.Abs(file)
 	if err == nil {

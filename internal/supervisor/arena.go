@@ -29,6 +29,9 @@ func newObject(name string, size int, header []byte) (*object, error) {
 	}
 	o := &object{name: name, fd: fd, size: size}
 	if err := unix.Ftruncate(fd, int64(size)); err != nil {
+		if errors.Is(err, unix.EFBIG) {
+			err = fmt.Errorf("%w: what variants share is memory that counts as a file: raise the limit of file sizes (ulimit -f)", err)
+		}
 		return nil, errors.Join(fmt.Errorf("make the arena's %s of %d bytes: %w", name, size, err), o.close())
 	}
 	if err := o.seal(unix.F_SEAL_SHRINK | unix.F_SEAL_GROW); err != nil {

@@ -10,31 +10,42 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
+
+	"golang.org/x/sys/unix"
 )
 
 // EventReader reads the events of the groups below a folder of logs, each event once.
 type EventReader struct {
+	// Once says that there is one Read: a last line without its end is judged too, since nothing will complete it.
+	Once bool
+
 	dir  string
-	read map[string]int64 // bytes taken of each file
+	read map[string]place // how much was taken of each file
+}
+
+// place is how far a file was read.
+type place struct {
+	bytes, lines int64
 }
 
 // NewEventReader reads dir's own event file and those of the folders directly in it.
 func NewEventReader(dir string) *EventReader {
-	return &EventReader{dir: dir, read: make(map[string]int64)}
+	return &EventReader{dir: dir, read: make(map[string]place)}
 }
 
-// Read hands over what is new since the last Read, in the order of time. It ends with the first error of each.
-func (r *EventReader) Read(each func(Entry) error) error {
+// Read hands over what is new since the last Read, in the order of time, and whole lines that are no event to bad, each as an
+// error that names file and line. It ends with the first error of each. What cannot be read does not keep the rest from being
+// shown.
+func (r *EventReader) Read(each func(Entry) error, bad func(error)) error {
+	paths, err := r.files()
+	if err != nil {
+		return err
+	}
 	var entries []Entry
-	for _, form := range []string{EventFile, "*/" + EventFile} {
-		paths, err := filepath.Glob(filepath.Join(r.dir, form))
-		if err != nil {
-			return fmt.Errorf("look for events in %s: %w", r.dir, err)
-		}
-		for _, path := range paths {
-			if err := r.take(path, func(e Entry) { entries = append(entries, e) }); err != nil {
-				return fmt.Errorf("read the events in %s: %w", path, err)
-			}
+	var unread []error
+	for _, path := range paths {
+		if err := r.take(path, func(e Entry) { entries = append(entries, e) }, bad); err != nil {
+			unread = append(unread, fmt.Errorf("read the events: %w", err))
 		}
 	}
 	sort.SliceStable(entries, func(i, j int) bool { return entries[i].Time.Before(entries[j].Time) })
@@ -43,13 +54,28 @@ func (r *EventReader) Read(each func(Entry) error) error {
 			return err
 		}
 	}
-	return nil
+	return errors.Join(unread...)
 }
 
-func (r *EventReader) take(path string, each func(Entry)) error {
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // it has just become the old one
+// files are those that may be there.
+func (r *EventReader) files() ([]string, error) {
+	folders, err := os.ReadDir(r.dir)
+	if err != nil {
+		return nil, fmt.Errorf("look for events: %w: name the folder that the group's `logs` says, or the one above it", err)
+	}
+	paths := []string{filepath.Join(r.dir, EventFile)}
+	for _, f := range folders {
+		if f.IsDir() || f.Type()&fs.ModeSymlink != 0 {
+			paths = append(paths, filepath.Join(r.dir, f.Name(), EventFile))
+		}
+	}
+	return paths, nil
+}
+
+func (r *EventReader) take(path string, each func(Entry), bad func(error)) error {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
+		return nil // no group's folder, or the file has just become the old one
 	}
 	if err != nil {
 		return err
@@ -59,32 +85,39 @@ func (r *EventReader) take(path string, each func(Entry)) error {
 	if err != nil {
 		return err
 	}
-	if info.Size() < r.read[path] {
-		r.read[path] = 0 // a new file
+	at := r.read[path]
+	if info.Size() < at.bytes {
+		at = place{} // a new file
 	}
-	if _, err := f.Seek(r.read[path], io.SeekStart); err != nil {
+	if _, err := f.Seek(at.bytes, io.SeekStart); err != nil {
 		return err
 	}
-	n, err := readEntries(bufio.NewReader(f), each)
-	r.read[path] += n
+	at, err = r.entries(bufio.NewReader(f), at, each, func(line int64) {
+		bad(fmt.Errorf("%s:%d: this line is no event: it is passed over; remove it", path, line))
+	})
+	r.read[path] = at
 	return err
 }
 
-// readEntries calls each for every whole line of r that is an Entry and returns how many bytes those lines had. What is no
-// Entry is passed over: several versions may write into one file.
-func readEntries(r *bufio.Reader, each func(Entry)) (taken int64, err error) {
+// entries calls each for every whole line that is an Entry, and bad with the number of every other one. It begins at a place
+// and returns the one behind the last line that was taken.
+func (r *EventReader) entries(in *bufio.Reader, at place, each func(Entry), bad func(line int64)) (place, error) {
 	for {
-		line, err := r.ReadBytes('\n')
-		if errors.Is(err, io.EOF) {
-			return taken, nil
+		line, err := in.ReadBytes('\n')
+		end := errors.Is(err, io.EOF)
+		switch {
+		case end && (!r.Once || len(line) == 0):
+			return at, nil
+		case err != nil && !end:
+			return at, err
 		}
-		if err != nil {
-			return taken, err
-		}
-		taken += int64(len(line))
+		at.bytes += int64(len(line))
+		at.lines++
 		var e Entry
-		if json.Unmarshal(line, &e) == nil {
-			each(e)
+		if json.Unmarshal(line, &e) != nil || e.Kind == "" {
+			bad(at.lines)
+			continue
 		}
+		each(e)
 	}
 }

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"bytes"
 	"encoding/hex"
 	"fmt"
 	"net"
@@ -94,10 +95,24 @@ func fakeState() []byte {
 	b = abi.AppendSection(b, abi.SecEnvp, abi.JoinStrings(os.Environ()))
 	b = abi.AppendSection(b, abi.SecCwd, []byte(cwd))
 	b = abi.AppendSection(b, abi.SecFds, abi.Append(nil, []abi.FdEntry{{Fd: 0}, {Fd: 1}, {Fd: 2}}))
-	b = abi.AppendSection(b, abi.SecLimits, make([]byte, 256))
+	b = abi.AppendSection(b, abi.SecLimits, bytes.Repeat([]byte{0xff}, 256))
 	b = abi.AppendSection(b, abi.SecIds, make([]byte, 24))
 	b = abi.AppendSection(b, abi.SecGroups, nil)
 	b = abi.AppendSection(b, abi.SecProcess, abi.Append(nil, abi.ProcessState{Hwcap: 7, Umask: 0o22}))
+	return abi.AppendEnd(b)
+}
+
+// fakeStateBut is fakeState with another body in the section, or without it.
+func fakeStateBut(section uint32, body []byte) []byte {
+	sections, err := abi.ParseSections(fakeState())
+	check(err)
+	if sections[section] = body; body == nil {
+		delete(sections, section)
+	}
+	var b []byte
+	for tag, body := range sections {
+		b = abi.AppendSection(b, tag, body)
+	}
 	return abi.AppendEnd(b)
 }
 

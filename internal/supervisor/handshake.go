@@ -43,8 +43,14 @@ func (s *session) greet(ctx context.Context) error {
 		}
 		err = v.greeted(in)
 		in.drop()
+		if errors.Is(err, errNoFolder) {
+			return failf(ExitDivergence, "%s cannot be started: %w", v, err)
+		}
 		if err != nil {
 			return failf(ExitDivergence, "%s said hello: %w", v, err)
+		}
+		if err := s.enoughFiles(v); err != nil {
+			return err
 		}
 		v.nameAs(s.argv0)
 	}

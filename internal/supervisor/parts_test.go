@@ -372,3 +372,33 @@ func FuzzTexts(f *testing.F) {
 		_, _ = parseProcStat(b)
 	})
 }
+
+// TestEventsAreReadOnce: what follows a file takes a line when it is whole, once, and counts lines over all readings.
+func TestEventsAreReadOnce(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, EventFile)
+	reader := NewEventReader(dir)
+	text := ""
+	for _, c := range []struct {
+		add  string
+		good int
+		bad  string
+	}{
+		{"", 0, ""},
+		{`{"kind":"sta`, 0, ""},
+		{`rted"}` + "\n", 1, ""},
+		{"x\n" + `{"kind":"ended"}` + "\n", 1, EventFile + ":2:"},
+		{"y\n", 0, EventFile + ":4:"},
+		{"", 0, ""},
+	} {
+		text += c.add
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		good, bad := 0, ""
+		err := reader.Read(func(Entry) error { good++; return nil }, func(err error) { bad += err.Error() })
+		if err != nil || good != c.good || (c.bad == "") != (bad == "") || !strings.Contains(bad, c.bad) {
+			t.Errorf("after %q: %d events, complaint %q, error %v; want %d, %q", c.add, good, bad, err, c.good, c.bad)
+		}
+	}
+}

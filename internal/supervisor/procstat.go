@@ -14,9 +14,10 @@ const clockTick = 10 * time.Millisecond
 
 // procStat is what /proc/PID/stat says of a process.
 type procStat struct {
-	cpu      time.Duration // user and system, all threads
-	state    byte
-	terminal bool // it has a controlling terminal
+	cpu        time.Duration // user and system, all threads
+	state      byte
+	terminal   bool // it has a controlling terminal
+	foreground bool // … whose signals it gets
 }
 
 func readProcStat(pid int) (procStat, error) {
@@ -41,7 +42,7 @@ func parseProcStat(b []byte) (procStat, error) {
 	if err != nil {
 		return procStat{}, fmt.Errorf("read a process's system time: %w", err)
 	}
-	return procStat{cpu: time.Duration(user+system) * clockTick, state: fields[0][0], terminal: fields[4] != "0"}, nil
+	return procStat{cpu: time.Duration(user+system) * clockTick, state: fields[0][0], terminal: fields[4] != "0", foreground: fields[2] == fields[5]}, nil
 }
 
 // stopped reports whether a process is kept from running: by a stop signal, a tracer, or a frozen control group (which shows

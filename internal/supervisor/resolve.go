@@ -61,6 +61,8 @@ func executable(path string) (code int, err error) {
 		return exitNotRunnable, fmt.Errorf("%s: cannot be looked at: %w", path, err)
 	case info.IsDir():
 		return exitNotRunnable, fmt.Errorf("%s: is a folder, not a program", path)
+	case !info.Mode().IsRegular():
+		return exitNotRunnable, fmt.Errorf("%s: is a pipe, a socket or a device, not a program", path)
 	}
 	if err := unix.Faccessat(unix.AT_FDCWD, path, unix.X_OK, unix.AT_EACCESS); err != nil {
 		return exitNotRunnable, fmt.Errorf("%s: cannot be executed (%w): make it executable", path, err)

@@ -41,6 +41,9 @@ type RunOptions struct {
 // the group was ended. ctx ends the group.
 func Run(ctx context.Context, opts RunOptions) (code int, err error) {
 	l, code, err := newLaunch(opts)
+	if err == nil {
+		code, err = ExitConfig, enoughFiles(len(opts.Group.Variants))
+	}
 	if err != nil {
 		return code, err
 	}
@@ -84,6 +87,9 @@ func (s *session) run(ctx context.Context, bring func(context.Context) error) (c
 	defer func() { err = errors.Join(err, s.close(code, text)) }() // also where nothing began: others may wait for the loop
 	if s.peers != nil && s.group.FS == config.FSShared {
 		return ExitConfig, failf(ExitConfig, "group %s says fs: shared, but its variants have supervisors of their own, which share no files in this version: write fs: own, or run all variants with `monmod run --variants`", s.group.Name)
+	}
+	if err := s.group.CheckLogs(); err != nil {
+		return ExitConfig, err
 	}
 	s.journal = openJournal(s.group.Logs, s.group.Name, func(err error) { s.log.Warn(err) })
 	defer func() { err = errors.Join(err, s.journal.close()) }()

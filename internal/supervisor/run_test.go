@@ -12,6 +12,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 	logtest "github.com/sirupsen/logrus/hooks/test"
+	"golang.org/x/sys/unix"
 
 	"github.com/monmod/monmod/internal/config"
 	"github.com/monmod/monmod/internal/report"
@@ -148,7 +149,8 @@ func checkReport(t *testing.T, logs string, reason report.Reason, response repor
 func checkEvents(t *testing.T, logs string) {
 	t.Helper()
 	seen := map[string]int{}
-	if err := NewEventReader(logs).Read(func(e Entry) error { seen[e.Kind]++; return nil }); err != nil {
+	bad := func(err error) { t.Error(err) }
+	if err := NewEventReader(logs).Read(func(e Entry) error { seen[e.Kind]++; return nil }, bad); err != nil {
 		t.Fatal(err)
 	}
 	if seen["started"] != 1 || seen["ended"] < 2 || seen["variant"] > 2*maxNoise {
@@ -171,6 +173,8 @@ func TestGroupThatCannotStart(t *testing.T) {
 		{"empty-state", 70, "without its end mark"},
 		{"missing-state", 70, "0 descriptors instead of its state"},
 		{"lacks-section", 70, "lacks section PROGRAM"},
+		{"no-folder", 70, "cannot be started: its working directory was deleted, or has too long a path: start it in another one"},
+		{"few-files", 78, "the limit of open files is 19, and 20 are needed: raise it"},
 		{"too-early", 70, "said READY where HELLO was expected"},
 		{"ready-at-once", 70, "said READY where MAPPED was expected"},
 		{"long-mapped", 70, "MAPPED with a body of 3 bytes"},
@@ -187,6 +191,27 @@ func TestGroupThatCannotStart(t *testing.T) {
 				t.Errorf("exit code %d, error %v, want %d, %q", code, err, c.code, c.want)
 			}
 		})
+	}
+}
+
+// TestNoPlaceForReports: a group whose reports have no folder does not start, and writes nothing where it happens to be.
+func TestNoPlaceForReports(t *testing.T) {
+	g, err := config.Local(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Logs, g.Name = "", "test-no-logs"
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir())
+	code, err := Run(context.Background(), RunOptions{Group: g, Program: "/bin/true", Args: []string{"exit7"}, Library: self})
+	if code != ExitConfig || err == nil || !strings.Contains(err.Error(), "no folder for reports") {
+		t.Errorf("exit code %d, error %v", code, err)
+	}
+	if left, err := os.ReadDir("."); err != nil || len(left) > 0 {
+		t.Errorf("it wrote %v (%v)", left, err)
 	}
 }
 
@@ -214,6 +239,10 @@ func TestResolve(t *testing.T) {
 	if err := os.WriteFile(plain, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
+	pipe := filepath.Join(dir, "pipe")
+	if err := unix.Mkfifo(pipe, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		program, path string
 		code          int
@@ -228,6 +257,9 @@ func TestResolve(t *testing.T) {
 		{plain, "", 126, "cannot be executed"},
 		{"plain", "PATH=" + dir, 126, "cannot be executed"},
 		{dir + "/", "", 126, "is a folder"},
+		{pipe, "", 126, "is a pipe"},
+		{"pipe", "PATH=" + dir, 126, "is a pipe"},
+		{"/dev/null", "", 126, "a device"},
 	} {
 		path, code, err := resolve(c.program, []string{c.path})
 		got := path

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"bytes"
+	"encoding/binary"
 	"math/rand/v2"
 	"os"
 	"os/signal"
@@ -195,6 +196,14 @@ var fakeStarts = map[string]func(*fake){
 	"missing-state": func(f *fake) { check(f.link.send(abi.MsgHello, abi.Append(nil, abi.Hello{Token: [32]uint8(f.token)}))) },
 	"lacks-section": func(f *fake) {
 		f.hello(f.token, abi.AppendEnd(abi.AppendSection(nil, abi.SecCwd, []byte("/"))), allSeals)
+	},
+	"no-folder": func(f *fake) {
+		f.hello(f.token, fakeStateBut(abi.SecCwd, nil), allSeals)
+	},
+	"few-files": func(f *fake) {
+		limits := bytes.Repeat([]byte{0xff}, 256)
+		binary.LittleEndian.PutUint64(limits[16*unix.RLIMIT_NOFILE:], 19)
+		f.hello(f.token, fakeStateBut(abi.SecLimits, limits), allSeals)
 	},
 	"too-early": func(f *fake) { check(f.link.send(abi.MsgReady, nil)) },
 	"ready-at-once": func(f *fake) {

@@ -4,12 +4,21 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// forwarded are signals to monmod that are meant for the program.
-var forwarded = []os.Signal{unix.SIGTERM, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2}
+// forwarded are signals to monmod that are meant for the program, and the real-time ones, without their values. SIGPIPE is
+// not: it may be of monmod's own writing.
+var forwarded = slices.Concat([]os.Signal{unix.SIGTERM, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGVTALRM, unix.SIGIO, unix.SIGPWR}, realTime())
+
+func realTime() (list []os.Signal) {
+	for n := syscall.Signal(34); n <= 64; n++ { // the C libraries keep 32 and 33 for themselves
+		list = append(list, n)
+	}
+	return list
+}
 
 // terminal are signals that the terminal sends to the whole job: the leader has them already. Those that stop are among them
 // because the program may catch them: monmod stops when the leader does, not before.
@@ -45,9 +54,14 @@ func (s *session) handleSignals() (stop func()) {
 	}
 }
 
-// meant says whether a signal is to be passed on. Where the leader is elsewhere the terminal cannot have reached it.
+// meant says whether a signal is to be passed on. What interrupts has reached the leader already if it came from the terminal,
+// which it can only have done where the leader is here and the job in the foreground.
 func (s *session) meant(sig unix.Signal) bool {
-	return slices.Contains(forwarded, os.Signal(sig)) || s.leader() == nil && (sig == unix.SIGINT || sig == unix.SIGQUIT)
+	if sig == unix.SIGINT || sig == unix.SIGQUIT {
+		st, err := readProcStat(os.Getpid())
+		return s.leader() == nil || err == nil && !st.foreground
+	}
+	return slices.Contains(forwarded, os.Signal(sig))
 }
 
 // hasTerminal says whether a shell with job control may be watching.

@@ -44,7 +44,7 @@ func (sp *spawner) close() { close(sp.work) }
 func Inherited() ([]int, error) {
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
-		return nil, fmt.Errorf("list the descriptors that the program inherits: %w", err)
+		return nil, failf(ExitConfig, "list the descriptors that the program inherits: %w: mount /proc, or raise the limit of open files (ulimit -n)", err)
 	}
 	var out []int
 	for _, e := range entries {

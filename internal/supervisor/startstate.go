@@ -12,6 +12,9 @@ import (
 	"github.com/monmod/monmod/internal/syscalls"
 )
 
+// errNoFolder is the one section that a process can lack by no fault of the library's.
+var errNoFolder = errors.New("its working directory was deleted, or has too long a path: start it in another one")
+
 // stateSections are what every HELLO must bring.
 var stateSections = []struct {
 	tag  uint32
@@ -68,6 +71,8 @@ func parseState(b []byte) (abi.Sections, error) {
 	for _, s := range stateSections {
 		body, there := sections[s.tag]
 		switch {
+		case !there && s.tag == abi.SecCwd:
+			return nil, errNoFolder
 		case !there:
 			return nil, fmt.Errorf("its state lacks section %s", s.name)
 		case s.size > 0 && len(body) != s.size, s.unit > 0 && len(body)%s.unit != 0:

@@ -237,12 +237,14 @@ var Table = []Row{
 	{Name: "rt_sigreturn", NR: 15, Class: Special, Effect: Own, Args: ""},
 	{Name: "rt_sigpending", NR: 127, Class: Leader, Args: "set:out(#size) size:u64"},
 	{Name: "rt_sigsuspend", NR: 130, Class: Special, Flags: Blocks, Args: "mask:sigset size:u64"},
-	{Name: "rt_sigtimedwait", NR: 128, Class: Special, Flags: Blocks, Args: "set:sigset info:opt:out(128) timeout:opt:in(16) size:u64"},
+	{Name: "rt_sigtimedwait", NR: 128, Class: Special, Flags: Blocks, Args: "set:sigset info:opt:ptr timeout:opt:in(16) size:u64"},
 	{Name: "sigaltstack", NR: 131, Class: Special, Effect: Own, Args: "new:ptr old:ptr"},
 	{Name: "pause", NR: 34, Class: Special, Flags: Blocks, Args: ""},
 	{Name: "kill", NR: 62, Class: Special, Effect: World, Args: "pid:int signal:int"},
 	{Name: "tkill", NR: 200, Class: Special, Effect: World, Args: "tid:int signal:int"},
 	{Name: "tgkill", NR: 234, Class: Special, Effect: World, Args: "pid:int tid:int signal:int"},
+	{Name: "rt_sigqueueinfo", NR: 129, Class: Special, Effect: World, Args: "pid:int signal:int info:ptr"},
+	{Name: "rt_tgsigqueueinfo", NR: 297, Class: Special, Effect: World, Args: "pid:int tid:int signal:int info:ptr"},
 
 	// What programs do without.
 	{Name: "rseq", NR: 334, Class: Absent, Errno: "ENOSYS", Why: "its abort handler would take over a thread in the middle of the monitor", Args: ""},

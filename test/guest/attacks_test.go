@@ -17,7 +17,7 @@ import (
 func clients(t *testing.T, files map[string]string) map[string]string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, name := range []string{"life", "attack", "arguments"} {
+	for _, name := range []string{"life", "watch", "attack", "arguments"} {
 		out := filepath.Join(dir, name)
 		text, err := exec.Command("gcc", "-static", "-no-pie", "-O1", "-g", "-Wall", "-Wextra", "-Werror",
 			"-I"+filepath.Join(target.Root(), "include"), "-o", out, filepath.Join("c", name+".c")).CombinedOutput()
@@ -31,7 +31,10 @@ func clients(t *testing.T, files map[string]string) map[string]string {
 
 // life are the checks of c/life.c.
 var life = []string{"registers", "numbers", "forked", "threads", "vforked", "strays", "executed", "dropped", "closed", "late", "namespace",
-	"switches", "traced", "attached", "signalled", "sud"}
+	"switches", "signalled", "sud"}
+
+// watch are those of c/watch.c.
+var watch = []string{"traced", "attached", "watched", "profiled"}
 
 // attacks are those of c/attack.c, with what they come to by who makes them: a program that is not armed, one whose gates are
 // open to everyone, one whose gates want a token, one whose monitor's memory is hidden besides, and one with a key on it.
@@ -47,6 +50,7 @@ var attacks = []struct{ name, unarmed, none, token, pages, key string }{
 	{"keep", "through", "", "ended by 1", "", ""},
 	{"dont", "through", "", "ended by 1, child, of another", "ended by 1, child, of another", ""},
 	{"second", "", "", "through", "through", "ended by 139"},
+	{"uring", "through", "ended by 137, gate", "ended by 137, gate", "ended by 137, gate", "ended by 137, gate"},
 	{"refused",
 		"munmap done, fixed done, mprotect part done, pkey_mprotect done, dontneed done, pageout done, mem done, writev done, " +
 			"mremap part done, double done, mprotect done, mremap done, through",
@@ -68,6 +72,9 @@ func TestClients(t *testing.T) {
 		}
 		for _, name := range life {
 			run("", "life %s", name)
+		}
+		for _, name := range watch {
+			run("", "watch %s", name)
 		}
 		script.WriteString(`echo "inside: $(unshare --pid --fork /c/life inside 2>&1)$?"
 strace -f -o /out/traced /c/life numbers >/dev/null; echo "strace $?"

@@ -1,7 +1,9 @@
 package hosts
 
 import (
+	"bytes"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -38,13 +40,15 @@ func TestUnixSockets(t *testing.T) {
 func TestPreload(t *testing.T) {
 	w := newLocal(t)
 	for _, c := range []struct {
-		name   string
-		argv   []string
-		status int
-		stdout string
+		name     string
+		argv     []string
+		relative bool // MONMOD_CONFIG, as the program sees it
+		status   int
+		stdout   string
 	}{
-		{"output", []string{"cat", w.seen("text")}, 0, "text\n"},
-		{"status", []string{"/usr/bin/python3", "-c", "import os; print('MONMOD_ID' in os.environ, 'LD_PRELOAD' in os.environ); raise SystemExit(7)"}, 7, "False False\n"},
+		{"output", []string{"cat", w.seen("text")}, false, 0, "text\n"},
+		{"relative path of the group's file", []string{"cat", w.seen("text")}, true, 0, "text\n"},
+		{"status", []string{"/usr/bin/python3", "-c", "import os; print('MONMOD_ID' in os.environ, 'LD_PRELOAD' in os.environ); raise SystemExit(7)"}, false, 7, "False False\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w.t = t
@@ -54,8 +58,14 @@ func TestPreload(t *testing.T) {
 			}
 			w.sockets(2)
 			for i, h := range w.hosts {
+				config := h.config
+				if c.relative {
+					var err error
+					config, err = filepath.Rel(w.files, config)
+					w.must(err)
+				}
 				ps[i] = w.startSpec(w.spec(h, append([]string{"env", "LD_PRELOAD=" + target.Built("libmonmod.so"),
-					"MONMOD_ID=" + strconv.Itoa(h.id), "MONMOD_CONFIG=" + h.config}, c.argv...)...))
+					"MONMOD_ID=" + strconv.Itoa(h.id), "MONMOD_CONFIG=" + config}, c.argv...)...))
 			}
 			for i := range ps {
 				r := ps[i].Wait()
@@ -105,6 +115,51 @@ func TestHalfOfTheVariables(t *testing.T) {
 		r := w.startSpec(w.spec(w.hosts[0], "env", "LD_PRELOAD="+target.Built("libmonmod.so"), variable, "echo", "ran")).Wait()
 		if r.Status != 78 || len(r.Stdout) != 0 || !strings.Contains(string(r.Stderr), "belong together") {
 			t.Errorf("%s: %s", variable, r)
+		}
+	}
+}
+
+// TestNobodyComes: a supervisor whose program is never started says so after start_timeout, as one does whose peers never come.
+func TestNobodyComes(t *testing.T) {
+	needs(t)
+	w := newWorld(t, unixSockets, "start_timeout: 1s")
+	h := w.hosts[0]
+	r := w.startSpec(w.spec(h, monmod, "supervise", "--id", strconv.Itoa(h.id), "--config", h.config)).Wait()
+	if r.Status != 69 || !strings.Contains(string(r.Stderr), "no program came for variant 1 within start_timeout (1s)") {
+		t.Error(r)
+	}
+}
+
+// TestPreloadSaysWhatIsMissing: a program that is started with LD_PRELOAD and cannot be monitored does not run, and says what was
+// tried, on what, and what to do, in words and not in numbers.
+func TestPreloadSaysWhatIsMissing(t *testing.T) {
+	w := newLocal(t)
+	config := w.hosts[0].config
+	dead := filepath.Join(t.TempDir(), "dead.sock")
+	l, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: dead, Net: "unixpacket"})
+	w.must(err)
+	l.SetUnlinkOnClose(false)
+	w.must(l.Close())
+	for _, c := range []struct {
+		variables []string
+		status    int
+		says      []string
+	}{
+		{[]string{"MONMOD_ID=1", "MONMOD_CONFIG=" + config}, 70, []string{"start `monmod supervise`", "/run/monmod/", ".sock: no such file or directory"}},
+		{[]string{"MONMOD_ID=1", "MONMOD_CONFIG=none.yaml"}, 78, []string{"MONMOD_CONFIG", "none.yaml: no such file or directory"}},
+		{[]string{"MONMOD_ID=x", "MONMOD_CONFIG=" + config}, 78, []string{"MONMOD_ID", "from 1 to 65535", "x"}},
+		{[]string{"MONMOD_ID=01", "MONMOD_CONFIG=" + config}, 78, []string{"MONMOD_ID", "from 1 to 65535"}},
+		{[]string{"MONMOD_ID=65536", "MONMOD_CONFIG=" + config}, 78, []string{"MONMOD_ID", "from 1 to 65535"}},
+		{[]string{"MONMOD_SOCKET=" + dead, "MONMOD_TOKEN=" + strings.Repeat("5a", 32)}, 70, []string{"the container's supervisor", dead + ": connection refused"}},
+	} {
+		r := w.startSpec(w.spec(w.hosts[0], append(append([]string{"env", "LD_PRELOAD=" + target.Built("libmonmod.so")}, c.variables...), "echo", "ran")...)).Wait()
+		if r.Status != c.status || len(r.Stdout) != 0 || bytes.Count(r.Stderr, []byte("\n")) != 1 {
+			t.Errorf("%q: want status %d and one line: %s", c.variables, c.status, r)
+		}
+		for _, says := range c.says {
+			if !bytes.Contains(r.Stderr, []byte(says)) {
+				t.Errorf("%q: want a message with %q: %s", c.variables, says, r)
+			}
 		}
 	}
 }

@@ -251,16 +251,21 @@ func TestStoppedLeader(t *testing.T) {
 	})
 }
 
-// TestSignalled sends SIGTERM to what was started, as a service manager does.
+// TestSignalled sends what was started each signal that is meant for the program, as a service manager does. SIGINT and SIGQUIT
+// are among them: nothing here is a terminal's foreground job.
 func TestSignalled(t *testing.T) {
+	const realTime = syscall.Signal(40)
 	nativelyAndMonitored(t, func(s stage) {
-		p := s.start(s.spec(s.behave, "count", "100000"))
-		s.firstLinePid(p)
-		if err := p.Signal(syscall.SIGTERM); err != nil {
-			s.t.Fatal(err)
-		}
-		if r := p.Wait(); r.Status != 128+15 {
-			s.t.Errorf("want status %d: %s", 128+15, r)
+		for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2,
+			syscall.SIGALRM, syscall.SIGVTALRM, syscall.SIGIO, syscall.SIGPWR, realTime} {
+			p := s.start(s.spec(s.behave, "count", "100000"))
+			s.firstLinePid(p)
+			if err := p.Signal(sig); err != nil {
+				s.t.Fatal(err)
+			}
+			if r := p.Wait(); r.Status != 128+int(sig) {
+				s.t.Errorf("%v: want status %d: %s", sig, 128+sig, r)
+			}
 		}
 	})
 }

@@ -2,11 +2,14 @@ package programs
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/monmod/monmod/test/internal/proc"
 	"github.com/monmod/monmod/test/internal/scratch"
@@ -30,6 +33,10 @@ func TestCommandLine(t *testing.T) {
 		}
 		return path
 	}
+	pipe, script := filepath.Join(base, "pipe"), filepath.Join(base, "script")
+	if err := errors.Join(unix.Mkfifo(pipe, 0o755), os.WriteFile(script, []byte("#!"+pipe+"\n"), 0o755)); err != nil {
+		t.Fatal(err)
+	}
 	group := "leader: 1\nvariants: [{id: 1}, {id: 2}]\n"
 	for _, c := range []struct {
 		name   string
@@ -48,6 +55,8 @@ func TestCommandLine(t *testing.T) {
 		{"entry of a later version", []string{"--id", "1", "--config", write("entry.yaml", group+"entry: patched\n"), "--", "touch", "ran"}, statusConfiguration, "not in this version"},
 		{"no such program", []string{"--variants", "2", "--", "/none/such"}, 127, "/none/such"},
 		{"not a program", []string{"--variants", "2", "--", write("plain", "text")}, 126, "plain"},
+		{"a pipe", []string{"--variants", "2", "--", pipe}, 126, "is a pipe"},
+		{"a pipe as interpreter", []string{"--variants", "2", "--", script}, 126, "not a program: " + pipe},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r, err := proc.Run(proc.Spec{
@@ -64,6 +73,41 @@ func TestCommandLine(t *testing.T) {
 			}
 			if left := proc.Orphans(orphanGrace); len(left) > 0 {
 				t.Errorf("processes left behind: %q", left)
+			}
+		})
+	}
+}
+
+// TestPoorStart starts monmod where something is missing that every program has. It says what, and how to come by it.
+func TestPoorStart(t *testing.T) {
+	requireBuilt(t)
+	for _, c := range []struct {
+		name   string
+		before string
+		status int
+		says   string
+	}{
+		{"few open files", "ulimit -n 20", statusConfiguration, "the limit of open files is 20, and"},
+		{"hardly any open files", "ulimit -n 6", statusConfiguration, "the limit of open files is 6, and"},
+		{"no open files", "ulimit -n 4", statusConfiguration, "raise the limit of open files (ulimit -n)"},
+		{"few open files for the program", "ulimit -Sn 12", statusConfiguration, "the limit of open files is 12, and"},
+		{"a deleted folder", "mkdir gone && cd gone && rmdir ../gone", statusDivergence, "its working directory was deleted, or has too long a path: start it in another one"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			base := scratch.Dir(t)
+			r, err := proc.Run(proc.Spec{
+				Argv: []string{"/bin/bash", "-c", c.before + ` && exec "$@"`, "-", target.Built("monmod"), "run", "--logs", target.Logs(base), "--variants", "2", "--",
+					"/bin/touch", filepath.Join(base, "ran")},
+				Dir: base, Env: target.Env(base), Deadline: 20 * time.Second,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Status != c.status || !bytes.Contains(r.Stderr, []byte(c.says)) || bytes.Count(r.Stderr, []byte("\n")) != 1 {
+				t.Errorf("want status %d and one line with %q, got %s", c.status, c.says, r)
+			}
+			if _, err := os.Stat(filepath.Join(base, "ran")); err == nil {
+				t.Error("the program ran")
 			}
 		})
 	}

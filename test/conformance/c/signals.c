@@ -197,6 +197,101 @@ CASE(informed, NORMAL, "rt_sigaction kill tgkill")
 	T(sigaction(SIGUSR1, &a, NULL));
 }
 
+static void *volatile carried;
+static volatile int carried_number;
+
+static void note_value(int number, siginfo_t *i, void *context)
+{
+	(void)context;
+	note(number);
+	info_code = i->si_code;
+	carried = i->si_value.sival_ptr;
+	carried_number = i->si_value.sival_int;
+}
+
+/* queue sends a signal with a value to this process: in its own words, since the C libraries' differ. */
+static long queue(int number, int code, union sigval value)
+{
+	siginfo_t i;
+	memset(&i, 0, sizeof i);
+	i.si_signo = number;
+	i.si_code = code;
+	i.si_pid = getpid();
+	i.si_uid = getuid();
+	i.si_value = value;
+	return raw(SYS_rt_sigqueueinfo, getpid(), number, &i);
+}
+
+/* A value may be an address, which is another one in each variant: every handler gets its own. */
+CASE(queued, NORMAL, "rt_sigqueueinfo rt_tgsigqueueinfo rt_sigtimedwait rt_sigaction timer_create timer_settime timer_delete")
+{
+	struct sigaction a = { .sa_sigaction = note_value, .sa_flags = SA_SIGINFO };
+	static int here, there;
+	int local, id = -1;
+	struct itimerspec soon = { .it_value = { 0, 1000000 } };
+	sigset_t set, old;
+	siginfo_t i;
+	T(sigaction(SIGUSR1, &a, NULL));
+	T(sigaction(SIGRTMIN + 3, &a, NULL));
+	T(queue(SIGUSR1, SI_QUEUE, (union sigval){ .sival_int = 4711 }));
+	say("code %d number %d", info_code, carried_number);
+	T(queue(SIGUSR1, SI_QUEUE, (union sigval){ .sival_ptr = &here }));
+	say("own %d", carried == &here);
+	T(queue(SIGUSR1, SI_QUEUE, (union sigval){ .sival_ptr = &local }));
+	say("own %d", carried == &local);
+	T(queue(SIGUSR1, SI_QUEUE, (union sigval){ .sival_ptr = &here }));
+	say("own again %d", carried == &here);
+	T(queue(SIGUSR1, SI_MESGQ, (union sigval){ .sival_ptr = &there }));
+	say("code %d own %d", info_code, carried == &there);
+	T(queue(0, SI_QUEUE, (union sigval){ .sival_ptr = &a }));
+	T(queue(999, SI_QUEUE, (union sigval){ .sival_ptr = &a }));
+	/* real-time signals queue up, with a value each; the last handler runs first */
+	sigemptyset(&set);
+	sigaddset(&set, SIGRTMIN + 3);
+	sigaddset(&set, SIGUSR1);
+	T(sigprocmask(SIG_BLOCK, &set, &old));
+	for (int n = 1; n <= 3; n++)
+		T(queue(SIGRTMIN + 3, SI_QUEUE, (union sigval){ .sival_ptr = (char *)&here + n }));
+	count = 0;
+	T(sigtimedwait(&set, &i, &(struct timespec){ 0 }) == SIGRTMIN + 3);
+	say("waited: code %d offset %ld", i.si_code, (long)((char *)i.si_value.sival_ptr - (char *)&here));
+	T(sigprocmask(SIG_SETMASK, &old, NULL));
+	say("count %d", count);
+	memset(&i, 0, sizeof i);
+	i.si_code = SI_QUEUE;
+	i.si_pid = getpid();
+	i.si_value.sival_ptr = &i;
+	T(raw(SYS_rt_tgsigqueueinfo, getpid(), raw(SYS_gettid), SIGUSR1, &i));
+	say("own %d", carried == &i);
+	T(raw(SYS_rt_tgsigqueueinfo, getpid(), 0x3fffffff, SIGUSR1, &i));
+	i.si_value.sival_ptr = NULL; /* an address leaves no process */
+	T(raw(SYS_rt_tgsigqueueinfo, -1, -1, SIGUSR1, &i));
+	T(raw(SYS_rt_sigqueueinfo, 0x3fffffff, SIGUSR1, &i));
+	T(raw(SYS_rt_sigqueueinfo, getpid(), SIGUSR1, LOW));
+	/* as the manual page of timer_create(2) has it: the address of the number */
+	struct { union sigval value; int signo, notify; char rest[48]; } event = {
+		.value = { .sival_ptr = &id }, .signo = SIGUSR1, .notify = SIGEV_SIGNAL };
+	T(sigprocmask(SIG_BLOCK, &set, &old));
+	T(raw(SYS_timer_create, CLOCK_MONOTONIC, &event, &id));
+	T(raw(SYS_timer_settime, id, 0, &soon, NULL));
+	T(raw(SYS_rt_sigsuspend, &old, 8));
+	say("code %d own %d", info_code, carried == &id);
+	T(raw(SYS_timer_settime, id, 0, &soon, NULL));
+	T(sigwaitinfo(&set, &i));
+	say("code %d own %d", i.si_code, i.si_value.sival_ptr == &id);
+	T(raw(SYS_timer_delete, id));
+	T(sigprocmask(SIG_SETMASK, &old, NULL));
+	/* more addresses than are remembered at a time, one after the other */
+	int wrong = 0;
+	for (int n = 0; n < 1000; n++) {
+		queue(SIGUSR1, SI_QUEUE, (union sigval){ .sival_ptr = (char *)&there + n });
+		wrong += carried != (char *)&there + n;
+	}
+	say("wrong %d", wrong);
+	T(handle(SIGUSR1, SIG_DFL, 0));
+	T(handle(SIGRTMIN + 3, SIG_DFL, 0));
+}
+
 /* A program that makes no call gets its signal all the same. */
 CASE(spinning, NORMAL, "setitimer rt_sigaction rt_sigreturn")
 {

@@ -4,6 +4,7 @@
  * said of it; "through" is an attack that had what it wanted.
  */
 #include "client.h"
+#include <linux/io_uring.h>
 
 #define THROUGH 42
 static int guard = -1; /* -1: unarmed */
@@ -181,12 +182,34 @@ static int second(void)
 	return raw(SYS_read, wakes[0], (long)&byte, 1, 0, 0, 0) == 1 ? THROUGH : 1;
 }
 
+/* A worker of io_uring, a thread of the program's own that never comes from user space, reads a file into the monitor's memory. */
+static int uring(void)
+{
+	struct io_uring_params p = {0};
+	int fd = (int)raw(SYS_io_uring_setup, 4, (long)&p, 0, 0, 0, 0), zero = open("/dev/zero", O_RDONLY);
+	char *target = memory + 16 * PAGE, *sq, *cq;
+	struct io_uring_sqe *e;
+
+	check(fd >= 0 && zero >= 0);
+	sq = mmap(NULL, p.sq_off.array + p.sq_entries * 4, PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_SQ_RING);
+	cq = mmap(NULL, p.cq_off.cqes + p.cq_entries * sizeof(struct io_uring_cqe), PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+		  IORING_OFF_CQ_RING);
+	e = mmap(NULL, p.sq_entries * sizeof(*e), PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_SQES);
+	check(sq != MAP_FAILED && cq != MAP_FAILED && (void *)e != MAP_FAILED);
+	*e = (struct io_uring_sqe){.opcode = IORING_OP_READ, .flags = IOSQE_ASYNC, .fd = zero, .addr = (uint64_t)target, .len = 64};
+	((uint32_t *)(sq + p.sq_off.array))[0] = 0;
+	__atomic_store_n((uint32_t *)(sq + p.sq_off.tail), 1, __ATOMIC_RELEASE);
+	check(raw(SYS_io_uring_enter, fd, 1, 1, IORING_ENTER_GETEVENTS, 0, 0) == 1);
+	return ((struct io_uring_cqe *)(cq + p.cq_off.cqes))->res == 64 ? THROUGH : 1;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(void);
 } all[] = {
-    {"gate", gate},   {"store", store}, {"middle", middle},   {"handler", handler}, {"int80", int80}, {"vsyscall", vsyscall},
-    {"whole", whole}, {"over", over},   {"refused", refused}, {"keep", keep},       {"dont", dont},   {"second", second},
+    {"gate", gate},         {"store", store},   {"middle", middle}, {"handler", handler}, {"int80", int80},
+    {"vsyscall", vsyscall}, {"whole", whole},   {"over", over},     {"refused", refused}, {"keep", keep},
+    {"dont", dont},         {"second", second}, {"uring", uring},
 };
 
 int main(int argc, char **argv)

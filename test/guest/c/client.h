@@ -241,4 +241,18 @@ static inline long thread(void (*function)(void), char *stack_end)
 		   0);
 }
 
+static inline int waits(void)
+{
+	while (pause())
+		;
+	return 0;
+}
+
+static inline void until_armed(long n)
+{
+	for (int i = 0; i < 10000 && number_in("armed") != n; i++)
+		usleep(1000);
+	check(number_in("armed") == n);
+}
+
 #endif

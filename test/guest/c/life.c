@@ -250,13 +250,6 @@ static void fresh(void)
 	check(ends(start(MM_KMOD_GUARD_TOKEN, same_registers)) == 0);
 }
 
-static int waits(void)
-{
-	while (pause())
-		;
-	return 0;
-}
-
 static int exits(void)
 {
 	return number_in("armed") == 1 ? 0 : 1;
@@ -272,13 +265,6 @@ static void dropped(void)
 static void sleeper(void)
 {
 	ends(start(MM_KMOD_GUARD_TOKEN, waits));
-}
-
-static void until_armed(long n)
-{
-	for (int i = 0; i < 10000 && number_in("armed") != n; i++)
-		usleep(1000);
-	check(number_in("armed") == n);
 }
 
 static void closed(void)
@@ -375,64 +361,6 @@ static void switches(void)
 	check(number_in("armed") == 0);
 }
 
-static void traced(void)
-{
-	pid_t pid = fork();
-
-	if (!pid) {
-		check(ptrace(PTRACE_TRACEME, 0, 0, 0) == 0);
-		open_arming(MM_KMOD_GUARD_TOKEN);
-		map_memory();
-		check(arm() == -1 && errno == EBUSY);
-		_exit(0);
-	}
-	check(ends(pid) == 0);
-}
-
-static int opens(const char *what, pid_t pid, int how)
-{
-	char path[64];
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/%s", pid, what);
-	fd = open(path, how);
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0;
-}
-
-static int attach(pid_t pid)
-{
-	if (ptrace(PTRACE_SEIZE, pid, 0, 0))
-		return -errno;
-	kill(pid, SIGKILL);
-	return 0;
-}
-
-/* By the same user, who has no capability. */
-static void attached(void)
-{
-	char byte = 0;
-	struct iovec local = {&byte, 1}, remote = {stack, 1};
-	pid_t pid;
-
-	check(setgid(1000) == 0 && setuid(1000) == 0 && prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0);
-	pid = fork();
-	if (!pid)
-		waits();
-	check(opens("mem", pid, O_RDWR) && process_vm_writev(pid, &local, 1, &remote, 1, 0) == 1);
-	check(attach(pid) == 0 && ends(pid) == 128 + SIGKILL); /* as natively */
-	pid = start(MM_KMOD_GUARD_TOKEN, waits);
-	until_armed(1);
-	check(attach(pid) == -EPERM);
-	check(ptrace(PTRACE_ATTACH, pid, 0, 0) == -1 && errno == EPERM);
-	check(process_vm_writev(pid, &local, 1, &remote, 1, 0) == -1 && errno == EPERM);
-	check(!opens("mem", pid, O_RDWR));
-	check(opens("status", pid, O_RDONLY) && opens("cmdline", pid, O_RDONLY) && opens("stat", pid, O_RDONLY) &&
-	      opens("maps", pid, O_RDONLY));
-	check(kill(pid, SIGKILL) == 0 && ends(pid) == 128 + SIGKILL);
-}
-
 static int is_signalled(void)
 {
 	for (int i = 0; i < 100; i++) {
@@ -507,11 +435,10 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } all[] = {
-    {"registers", registers}, {"numbers", numbers},     {"forked", forked},       {"threads", threads},
-    {"vforked", vforked},     {"strays", strays},       {"executed", executed},   {"dropped", dropped},
-    {"closed", closed},       {"namespace", namespace}, {"inside", inside},       {"switches", switches},
-    {"traced", traced},       {"attached", attached},   {"signalled", signalled}, {"sud", sud},
-    {"fresh", fresh},         {"late", late},           {"sleeper", sleeper},
+    {"registers", registers}, {"numbers", numbers},   {"forked", forked},       {"threads", threads}, {"vforked", vforked},
+    {"strays", strays},       {"executed", executed}, {"dropped", dropped},     {"closed", closed},   {"namespace", namespace},
+    {"inside", inside},       {"switches", switches}, {"signalled", signalled}, {"sud", sud},         {"fresh", fresh},
+    {"late", late},           {"sleeper", sleeper},
 };
 
 int main(int argc, char **argv)
