@@ -44,14 +44,8 @@ type Fetched struct {
 // Vmlinux returns the path of the uncompressed kernel.
 func (f *Fetched) Vmlinux() string { return filepath.Join(f.Dir, "vmlinux") }
 
-// headers returns the folder against which modules are built, as the build sees it.
-func (f *Fetched) headers() string {
-	dir := "/usr/src/linux-headers-" + f.Release
-	if f.Suite == "" {
-		return f.Dir + dir
-	}
-	return dir
-}
+// Headers returns the folder against which modules are built.
+func (f *Fetched) Headers() string { return filepath.Join(f.Dir, "usr/src/linux-headers-"+f.Release) }
 
 func (f *Fetched) modules() string { return filepath.Join(f.Dir, "lib/modules", f.Release) }
 

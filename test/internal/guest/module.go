@@ -49,11 +49,11 @@ func build(k Kernel, source string, use func(dir string) error, more ...string) 
 	if err != nil {
 		return err
 	}
-	parent := "" // the system's own place for such things
+	root, tmp := "", os.TempDir()
 	if f.Suite != "" {
-		parent = filepath.Join(f.Dir, "tmp")
+		root, tmp = f.Dir, filepath.Join(f.Dir, "tmp")
 	}
-	dir, err := os.MkdirTemp(parent, "mm-")
+	dir, err := os.MkdirTemp(tmp, "mm-")
 	if err != nil {
 		return err
 	}
@@ -64,16 +64,11 @@ func build(k Kernel, source string, use func(dir string) error, more ...string) 
 	if err := os.CopyFS(filepath.Join(dir, "include"), os.DirFS(filepath.Join(target.Root(), "include"))); err != nil {
 		return fmt.Errorf("copy the headers: %w", err)
 	}
+	seen := strings.TrimPrefix(dir, root) // by the build
 	// Without BTF of its own a module needs no pahole.
-	seen := dir // as the build sees it
-	if f.Suite != "" {
-		seen = "/tmp/" + filepath.Base(dir)
-	}
-	argv := append([]string{"make", "-C", f.headers(), "M=" + seen, fmt.Sprintf("-j%d", runtime.NumCPU()), "CONFIG_DEBUG_INFO_BTF_MODULES="}, more...)
-	argv = append(argv, "modules")
-	if f.Suite != "" {
-		argv = f.inside(argv...)
-	}
+	argv := f.inside(append([]string{
+		"make", "-C", strings.TrimPrefix(f.Headers(), root), "M=" + seen, fmt.Sprintf("-j%d", runtime.NumCPU()), "CONFIG_DEBUG_INFO_BTF_MODULES=", "modules",
+	}, more...)...)
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env = environment()
 	var words bytes.Buffer

@@ -38,8 +38,12 @@ func fetchWithTools(a apt, dir string, f *Fetched, image, headers string) error 
 	return prepare(dir, f)
 }
 
-// inside returns a command that runs argv in a kernel's own system, with a /proc and processes of its own, which end with it.
+// inside returns a command that runs argv where modules are built: in a kernel's own system, if it has one, with a /proc and processes
+// of its own, which end with it.
 func (f *Fetched) inside(argv ...string) []string {
+	if f.Suite == "" {
+		return argv
+	}
 	return append([]string{
 		"unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--root=" + f.Dir, "env", "-i",
 		"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "HOME=/",
