@@ -61,7 +61,7 @@ func TestConformance(t *testing.T) {
 		files["/src/build/conformance"] = filepath.Join(target.Root(), "build/conformance")
 		files["/src/test/conformance/suite"] = suite
 		r := guest.Must(t, guest.Options{
-			Kernel: k, Files: files, MemoryMB: 2048, Append: boot, Timeout: 20 * time.Minute,
+			Kernel: k, Files: files, MemoryMB: 2048, Append: boot, Timeout: 8 * time.Minute,
 			Script: load + "cd /src/test/conformance; ./suite -test.v -test.parallel 3 -test.run '" + conformance() + "' >/out/log 2>&1; code=$?; grep -v -e '^=== ' -e '--- PASS' /out/log; monmod kmod status; [ $(cat /sys/kernel/monmod/entries) -gt 5000 ] || { echo 'the suite did not run by the module'; code=1; }; exit $code",
 		})
 		t.Logf("%s%v", r.Output, r.Elapsed)

@@ -53,11 +53,13 @@ CASE(unix_stream, NORMAL, "socket bind listen connect accept getsockname getpeer
 	T(bind(6, (struct sockaddr *)&here, 200));
 }
 
-CASE(unix_pair, NORMAL, "socketpair write read sendto recvfrom shutdown")
+CASE(unix_pair, NORMAL, "socketpair setsockopt write read sendto recvfrom shutdown")
 {
 	int s[2];
 	char b[64], *p;
+	int room = 100000; /* what kernels have by themselves takes long to empty in small pieces */
 	T(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, s));
+	T(setsockopt(s[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof room));
 	T(read(s[0], b, 1));
 	T(write(s[0], "abc", 3));
 	T(send(s[0], "def", 3, 0));
