@@ -38,7 +38,7 @@ func needs(t *testing.T) {
 	}
 }
 
-// each runs test with every kernel of the matrix.
+// each runs test with every kernel of the matrix. The newest is skipped where its suite is not served.
 func each(t *testing.T, test func(t *testing.T, k guest.Kernel)) {
 	t.Helper()
 	with(t, guest.Kernels, test)
@@ -132,8 +132,10 @@ func TestBadModules(t *testing.T) {
 	each(t, func(t *testing.T, k guest.Kernel) {
 		source := write(t, "#ifndef __CHECKER__\n#if !__has_include(<monmod/start.h>)\n#error no headers\n#endif\n#endif\n"+
 			"int get(int __user *p);\nint get(int __user *p) { return *p; }\n")
-		if err := guest.CheckModule(k, source); k.Checkable() && (err == nil || !strings.Contains(err.Error(), "bad.c:10:")) {
-			t.Errorf("check a module that reads through a pointer of the user's: %v", err)
+		if k.Checkable() {
+			if err := guest.CheckModule(k, source); err == nil || !strings.Contains(err.Error(), "bad.c:10:") {
+				t.Errorf("check a module that reads through a pointer of the user's: %v", err)
+			}
 		}
 		if err := guest.BuildModule(k, source, t.TempDir()); err != nil {
 			t.Error(err)
