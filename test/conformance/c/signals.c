@@ -314,7 +314,7 @@ CASE(queued, NORMAL, "rt_sigqueueinfo rt_tgsigqueueinfo rt_sigtimedwait rt_sigac
 	T(sigprocmask(SIG_SETMASK, &old, NULL));
 	/* more addresses than are remembered at a time, one after the other */
 	int wrong = 0;
-	for (int n = 0; n < 1000; n++) {
+	for (int n = 0; n < 300; n++) {
 		queue(SIGUSR1, SI_QUEUE, (union sigval){ .sival_ptr = (char *)&there + n });
 		wrong += carried != (char *)&there + n;
 	}
