@@ -65,3 +65,14 @@ func TestNamedTestsExist(t *testing.T) {
 		}
 	}
 }
+
+// TestNoConflictIsLeft looks for what a merge leaves where two changes met.
+func TestNoConflictIsLeft(t *testing.T) {
+	for _, page := range append(pages, "syscalls.md", "kernel-module.md") {
+		for i, line := range strings.Split(read(t, page), "\n") {
+			if strings.HasPrefix(line, "<<<<<<< ") || strings.HasPrefix(line, ">>>>>>> ") || line == "=======" {
+				t.Errorf("%s:%d: %s", page, i+1, line)
+			}
+		}
+	}
+}
