@@ -29,9 +29,17 @@
 #define MM_STAGE (1ul << 20)
 #define MM_MMAP_MAX 0x7ffff000ul /* the kernel moves no more in one call (MAX_RW_COUNT) */
 
-#define MM_OWN_FDS 11u /* numbers that the monitor keeps for itself, the same in every variant */
+#define MM_OWN_FDS 15u /* numbers that the monitor keeps for itself, the same in every variant */
 
-enum mm_own_fd { MM_FD_MSG, MM_FD_TETHER, MM_FD_HOLDER, MM_FD_ARMING, MM_FD_PASS }; /* MM_FD_PASS + i: to follower i */
+enum mm_own_fd {
+	MM_FD_MSG,
+	MM_FD_TETHER,
+	MM_FD_HOLDER,
+	MM_FD_ARMING,
+	MM_FD_LINKS,                  /* links.c */
+	MM_FD_SPARE,                  /* three of them */
+	MM_FD_PASS = MM_FD_SPARE + 3, /* MM_FD_PASS + i: to follower i */
+};
 
 #define MM_KICK_SIGNAL 16 /* SIGSTKFLT: no program uses it, and it stays hidden */
 
@@ -281,7 +289,11 @@ struct mm_proc {
 	u64 arguments_bytes;
 	u64 map_seq; /* leader: newest call that opened or mapped a file, 0: all followers have done it */
 	u32 draws;
+	u32 spared, spares_free; /* links.c */
+	u64 spare_limit[2];      /* the program's limit of open files while it is raised; ~0: it is not */
 	u64 draw_seq;
+	u64 auxv[64][2]; /* the program's, for /proc/self/auxv */
+	u64 auxv_bytes;
 	char program[4096]; /* what /proc/self/exe is to show */
 };
 

@@ -38,13 +38,8 @@ int mm_code_spans(const struct mm_thread *t, u64 edge)
 
 static void name_of(const struct mm_code *c, char path[512])
 {
-	char link[MM_FD_LINK];
-	s64 n = -1;
+	s64 n = c->fd < 0 ? -1 : mm_link_read(c->p, c->fd, path, 511);
 
-	if (c->fd >= 0) {
-		mm_fd_link(link, c->fd);
-		n = mm_sys4(__NR_readlinkat, MM_AT_FDCWD, link, path, 511);
-	}
 	if (n < 0)
 		memcpy(path, "memory", n = 6);
 	path[n] = 0;

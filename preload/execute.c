@@ -42,6 +42,18 @@ static s64 hand_over_polls(struct mm_thread *t, s64 ret)
 	return ret;
 }
 
+/* What is asked of the file behind /proc/self/exe is asked of the program. */
+static void follow_exe(struct mm_thread *t)
+{
+	struct mm_call *c = &t->call;
+	int at = c->row->args[0].kind == MM_A_DIRFD;
+
+	if (!c->paths || !mm_follows_links(c) || !mm_proc_is_exe(t, at ? (s32)c->a[0] : MM_AT_FDCWD, c->path))
+		return;
+	memcpy(c->path, t->proc->program, strlen(t->proc->program) + 1);
+	c->x[at] = (u64)c->path;
+}
+
 s64 mm_execute(struct mm_thread *t)
 {
 	struct mm_call *c = &t->call;
@@ -50,8 +62,11 @@ s64 mm_execute(struct mm_thread *t)
 		return c->error;
 	if (c->row->klass == MM_C_SPECIAL)
 		return mm_execute_special(t);
-	if (c->row->klass == MM_C_BYPATH)
+	if (c->row->klass == MM_C_BYPATH) {
+		if (!c->row->effect)
+			follow_exe(t);
 		mm_place_by_path(t);
+	}
 	return c->polls ? hand_over_polls(t, mm_app_call(t)) : mm_app_call(t);
 }
 

@@ -70,13 +70,16 @@ void mm_describe_open(struct mm_thread *t)
  * Not what leads past the comparison: memory as a file, lists of the leader's addresses, which every variant would read alike, and
  * objects in memory by a name, of which all would have the leader's.
  */
-static int may_be_opened(const struct mm_call *c, s64 fd, const struct kstat *st)
+static int may_be_opened(struct mm_thread *t, s64 fd, const struct kstat *st)
 {
-	if (S_ISREG(st->mode) && (c->x[2] & O_ACCMODE) != O_RDONLY && mm_proc_is_memory(fd))
+	const struct mm_call *c = &t->call;
+	struct mm_proc *p = t->proc;
+
+	if (S_ISREG(st->mode) && (c->x[2] & O_ACCMODE) != O_RDONLY && mm_proc_is_memory(p, fd))
 		return 0;
-	if (S_ISREG(st->mode) && !st->nlink && (c->x[2] & O_TMPFILE) != O_TMPFILE && mm_is_object(fd))
+	if (S_ISREG(st->mode) && !st->nlink && (c->x[2] & O_TMPFILE) != O_TMPFILE && mm_is_object(p, fd))
 		return 0;
-	return !((S_ISREG(st->mode) && !st->size) || S_ISDIR(st->mode)) || !mm_proc_shows_addresses(fd);
+	return !((S_ISREG(st->mode) && !st->size) || S_ISDIR(st->mode)) || !mm_proc_shows_addresses(p, fd);
 }
 
 s64 mm_execute_open(struct mm_thread *t)
@@ -88,16 +91,14 @@ s64 mm_execute_open(struct mm_thread *t)
 
 	c->made = MM_FD_LEADER;
 	c->made_kind = MM_KIND_OTHER;
-	if (mm_is_proc_self(t, c->path, "cmdline"))
-		return mm_proc_open_arguments(t);
-	if (mm_is_proc_self(t, c->path, "exe")) {
+	if (mm_proc_is_exe(t, (s32)c->a[0], c->path)) {
 		memcpy(c->path, t->proc->program, strlen(t->proc->program) + 1);
 		c->x[1] = (u64)c->path;
 	}
 	fd = mm_app_call(t);
 	if (fd < 0 || mm_sys2(__NR_fstat, fd, &st) < 0)
 		return fd;
-	if (!may_be_opened(c, fd, &st)) {
+	if (!may_be_opened(t, fd, &st)) {
 		mm_sys1(__NR_close, fd);
 		return -EACCES;
 	}
@@ -106,11 +107,15 @@ s64 mm_execute_open(struct mm_thread *t)
 		c->made = MM_FD_PRIVATE;
 		return mm_proc_open_maps(t);
 	}
+	if (S_ISREG(st.mode) && !st.size && mm_proc_is_arguments(t, fd)) {
+		mm_sys1(__NR_close, fd);
+		return mm_proc_open_arguments(t);
+	}
 	c->dev = st.dev;
 	c->ino = st.ino;
 	name[0] = 0;
 	if (t->proc->rules_bytes || !(t->proc->flags & MM_START_FS_SHARED))
-		if (!mm_fd_name(fd, name))
+		if (!mm_fd_name(t->proc, fd, name))
 			name[0] = 0;
 	c->rules = mm_rules_of(t->proc, name);
 	if (!S_ISREG(st.mode) && !S_ISDIR(st.mode))
@@ -136,7 +141,7 @@ static s64 open_own(struct mm_thread *t)
 	c->x[1] = (u64)c->path;
 	fd = mm_repeat(t);
 	if (fd < 0 || mm_sys2(__NR_fstat, fd, &st) < 0 || (st.mode & S_IFMT) != (c->made_kind == MM_KIND_DIR ? S_IFDIR : S_IFREG) ||
-	    ((c->x[2] & O_ACCMODE) != O_RDONLY && mm_proc_is_memory(fd))) {
+	    ((c->x[2] & O_ACCMODE) != O_RDONLY && mm_proc_is_memory(t->proc, fd))) {
 		mm_diverge(t, MM_WHY_DATA);
 		mm_end(t);
 	}
@@ -186,7 +191,7 @@ static int class_here(struct mm_thread *t, s64 fd, u64 dev, u32 *rules)
 	char name[MM_NAME];
 	int klass = class_of(p, fd, dev);
 
-	if (!mm_fd_name(fd, name))
+	if (!mm_fd_name(t->proc, fd, name))
 		name[0] = 0;
 	*rules = mm_rules_of(p, name);
 	if (klass == MM_FD_OWN)
@@ -247,7 +252,7 @@ static u32 rules_of_shared(struct mm_thread *t, s64 fd)
 	u64 n;
 
 	if (!t->proc->rules_bytes || mm_sys2(__NR_fstat, fd, &st) < 0 || st.dev != c->dev || st.ino != c->ino ||
-	    !mm_fd_name(fd, name))
+	    !mm_fd_name(t->proc, fd, name))
 		return c->rules;
 	n = strlen(name);
 	if (n >= sizeof(gone) - 1 && !memcmp(name + n - (sizeof(gone) - 1), gone, sizeof(gone) - 1))
@@ -272,7 +277,7 @@ s64 mm_follow_open(struct mm_thread *t, s64 ret)
 		file->data = own_data(t);
 	if (mm_is_leader(p))
 		return ret;
-	if (mm_is_proc_self(t, c->path, "exe"))
+	if (mm_is_proc_self(t, c->path, "exe") || mm_proc_is_exe(t, (s32)c->a[0], c->path))
 		memcpy(c->path, p->program, strlen(p->program) + 1);
 	check_made(t);
 	switch (c->made) {

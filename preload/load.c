@@ -436,6 +436,8 @@ u64 mm_boot_stack(struct mm_boot *b)
 		*out++ = at[most + i];
 	*out++ = 0;
 	memcpy(out, aux, k * 16);
+	memcpy(b->proc->auxv, aux, k * 16);
+	b->proc->auxv_bytes = k * 16;
 	memset(at, 0, 2 * most * 8);
 	return sp;
 }

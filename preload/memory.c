@@ -13,7 +13,6 @@
 #define HUGETLBFS 0x958458f6ul /* include/uapi/linux/magic.h */
 #define REFUSED_SHARED "mmap: a writable shared mapping of a file was refused (a rule `call: mmap, data: differs` allows it)"
 #define HUGE_MAX (1ul << 30)
-#define SCM_BYTES 24 /* CMSG_SPACE of one descriptor */
 
 /* FUTEX_WAIT, FUTEX_WAIT_BITSET */
 static int waits(const struct mm_call *c)
@@ -184,33 +183,16 @@ s64 mm_local(struct mm_thread *t)
 
 /* Descriptors travel from the leader to each follower on sockets of their own; one byte goes along. */
 
-struct one_fd {
-	u64 bytes;
-	s32 level, type;
-	s32 fd, pad;
-};
-
-struct header {
-	u64 name;
-	u32 name_bytes, pad;
-	u64 iov, iov_count;
-	u64 control, control_bytes;
-	u32 flags, pad2;
-};
-
 static s64 pass(struct mm_thread *t, u64 fd)
 {
 	struct mm_proc *p = t->proc;
-	struct one_fd rights = {20, 1, 1, (s32)fd, 0};
-	u64 iov[2] = {(u64)&t->seq, 8};
-	struct header h = {.iov = (u64)iov, .iov_count = 1, .control = (u64)&rights, .control_bytes = SCM_BYTES};
 
 	for (u32 i = 0; i < p->followers; i++) {
 		s64 r;
 
 		do {
 			mm_check_end(t);
-			r = mm_sys3(__NR_sendmsg, mm_own(p, MM_FD_PASS) + i, &h, 0x4000 /* MSG_NOSIGNAL */);
+			r = mm_pass_fd(mm_own(p, MM_FD_PASS) + i, fd, t->seq);
 		} while (r == -EINTR);
 		if (r < 0)
 			return r;
@@ -220,20 +202,13 @@ static s64 pass(struct mm_thread *t, u64 fd)
 
 static s64 receive(struct mm_thread *t)
 {
-	struct mm_proc *p = t->proc;
-	struct one_fd rights = {0};
-	u64 seq = 0, iov[2] = {(u64)&seq, 8};
-	struct header h;
 	s64 r;
 
 	do {
 		mm_check_end(t);
-		h = (struct header){.iov = (u64)iov, .iov_count = 1, .control = (u64)&rights, .control_bytes = SCM_BYTES};
-		r = mm_sys3(__NR_recvmsg, mm_own(p, MM_FD_PASS), &h, 0x40000000 /* MSG_CMSG_CLOEXEC */);
+		r = mm_take_fd(mm_own(t->proc, MM_FD_PASS), t->seq, 0x40000000 /* MSG_CMSG_CLOEXEC */);
 	} while (r == -EINTR);
-	if (r != 8 || seq != t->seq || rights.bytes != 20 || rights.type != 1)
-		return -EBADMSG;
-	return rights.fd;
+	return r;
 }
 
 static int allows_writing(u64 fd)
@@ -241,23 +216,12 @@ static int allows_writing(u64 fd)
 	return (mm_sys3(__NR_fcntl, fd, F_GETFL, 0) & O_ACCMODE) == O_RDWR;
 }
 
-/* The same file by a description that allows no writing, where the program's own does. */
-static s64 for_reading(u64 fd)
-{
-	char link[MM_FD_LINK];
-
-	mm_fd_link(link, fd);
-	return mm_sys4(__NR_openat, MM_AT_FDCWD, link, O_RDONLY | O_CLOEXEC, 0);
-}
-
 /* `-shm` files of sqlite are the leader's to share; followers get memory of their own that follows the same calls. */
 static int may_share(struct mm_thread *t, u64 fd)
 {
-	char link[MM_FD_LINK], path[512];
-	s64 r;
+	char path[512];
+	s64 r = mm_link_read(t->proc, fd, path, sizeof(path) - 1);
 
-	mm_fd_link(link, fd);
-	r = mm_sys4(__NR_readlinkat, MM_AT_FDCWD, link, path, sizeof(path) - 1);
 	if (r <= 0)
 		return 0;
 	path[r] = 0;
@@ -346,14 +310,12 @@ static s64 open_same(struct mm_thread *t)
 {
 	struct mm_proc *p = t->proc;
 	struct mm_fd *fd = mm_fd(p, (u32)t->call.a[4]);
-	char link[MM_FD_LINK];
 	u64 st[18];
 
 	if (mm_sys2(__NR_fstat, (u32)t->call.a[4], st) < 0 || st[0] != p->ofds[fd->ofd].dev || st[1] != p->ofds[fd->ofd].ino ||
 	    ((u32)st[3] & 0170000) != 0100000 /* S_IFREG */)
 		return -EXDEV;
-	mm_fd_link(link, (u32)t->call.a[4]);
-	return mm_sys4(__NR_openat, MM_AT_FDCWD, link, O_RDONLY | O_CLOEXEC, 0);
+	return mm_link_open(p, (u32)t->call.a[4], O_RDONLY);
 }
 
 /*
@@ -418,7 +380,7 @@ static s64 map_code(struct mm_thread *t, u64 prot, u64 flags, u64 fd)
 	return mm_failed(r) ? r : at;
 }
 
-s64 mm_execute_mmap(struct mm_thread *t)
+static s64 map_file(struct mm_thread *t)
 {
 	struct mm_call *c = &t->call;
 	struct mm_proc *p = t->proc;
@@ -440,14 +402,14 @@ s64 mm_execute_mmap(struct mm_thread *t)
 	}
 	if (c->extra == MM_MAP_READ) {
 		c->extra = 0;
-		own = for_reading(fd);
+		own = mm_link_open(p, fd, O_RDONLY);
 		if (own < 0)
 			return -EACCES;
 		fd = own;
 	}
 	if (c->extra == MM_MAP_LEADERS && mm_is_leader(p) && (flags & MAP_SHARED) && allows_writing(fd)) {
-		own = for_reading(fd);
-		if (own < 0) { /* its mode, the file system's root, or the number of descriptors does not allow it */
+		own = mm_link_open(p, fd, O_RDONLY); /* by a description that allows no writing, as the program's own does */
+		if (own < 0) {                       /* its mode does not allow it, or there is no /proc */
 			mm_event(p, "mmap: a shared mapping was refused, as the file could not be opened for reading alone", NULL);
 			if (!(prot & PROT_EXEC))
 				pass(t, mm_own(p, MM_FD_HOLDER));
@@ -489,6 +451,18 @@ s64 mm_execute_mmap(struct mm_thread *t)
 		mm_sys1(__NR_close, own);
 	if (!mm_failed(got) && (prot & PROT_EXEC))
 		remember_code(p, got, c->a[1]);
+	return got;
+}
+
+s64 mm_execute_mmap(struct mm_thread *t)
+{
+	s64 got;
+
+	if (t->call.extra == MM_MAP_OWN)
+		return map_file(t);
+	mm_spare(t->proc); /* a mapping takes no number of the program's */
+	got = map_file(t);
+	mm_spare_end(t->proc);
 	return got;
 }
 

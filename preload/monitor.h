@@ -114,6 +114,30 @@ struct mm_token *mm_token_of(struct mm_proc *p, u64 kernel_data);
 void mm_token_drop(struct mm_proc *p, struct mm_token *k);
 u64 mm_token_data(const struct mm_proc *p, const struct mm_token *k);
 
+/* links.c: /proc/self/fd, numbers for what is open for a moment, descriptors in messages */
+#define MM_ONE_FD_BYTES 24u /* CMSG_SPACE of one descriptor */
+struct mm_one_fd {
+	u64 bytes;
+	s32 level, type;
+	s32 fd, pad;
+};
+struct mm_msghdr {
+	u64 name;
+	u32 name_bytes, pad;
+	u64 iov, iov_count;
+	u64 control, control_bytes;
+	u32 flags, pad2;
+};
+#define MM_PROC_MAGIC 0x9fa0u /* PROC_SUPER_MAGIC */
+void mm_links_keep(struct mm_proc *p);
+s64 mm_pass_fd(u64 socket, u64 fd, u64 tag);
+s64 mm_take_fd(u64 socket, u64 tag, u64 flags);
+void mm_spare(struct mm_proc *p);
+void mm_spare_end(struct mm_proc *p);
+s64 mm_link_read(struct mm_proc *p, u64 fd, char *to, u64 room);
+s64 mm_self_open(struct mm_proc *p, const char *name, u64 flags);
+s64 mm_link_open(struct mm_proc *p, u64 fd, u64 flags);
+
 /* files.c: opening by name */
 void mm_describe_open(struct mm_thread *t);
 s64 mm_execute_open(struct mm_thread *t);
@@ -127,7 +151,7 @@ int mm_follows_links(const struct mm_call *c);
 u32 mm_rules_of(const struct mm_proc *p, const char *path);
 int mm_rule_check(const struct mm_proc *p, u16 nr, u32 met);
 int mm_rule_data(const struct mm_proc *p, u16 nr, u32 met);
-int mm_fd_name(u64 fd, char name[MM_NAME]);
+int mm_fd_name(struct mm_proc *p, u64 fd, char name[MM_NAME]);
 s64 mm_path_open(struct mm_thread *t, int n, int follow, char name[MM_NAME]);
 int mm_path_decides(struct mm_thread *t);
 void mm_exempt_by_path(struct mm_thread *t, int policy);
@@ -147,10 +171,12 @@ void mm_name_take(struct mm_thread *t, s64 ret);
 
 /* procfs.c: what /proc shows */
 int mm_is_proc_self(struct mm_thread *t, const char *path, const char *name);
-int mm_proc_is_memory(s64 fd);
-int mm_proc_shows_addresses(s64 fd);
-int mm_is_object(s64 fd);
-int mm_proc_maps(const struct mm_thread *t, s64 fd);
+int mm_proc_is_memory(struct mm_proc *p, s64 fd);
+int mm_proc_shows_addresses(struct mm_proc *p, s64 fd);
+int mm_is_object(struct mm_proc *p, s64 fd);
+int mm_proc_maps(struct mm_thread *t, s64 fd);
+int mm_proc_is_arguments(struct mm_thread *t, s64 fd);
+int mm_proc_is_exe(struct mm_thread *t, s32 dir, const char *path);
 int mm_proc_names_maps(struct mm_thread *t, int which);
 s64 mm_proc_open_maps(struct mm_thread *t);
 s64 mm_proc_open_arguments(struct mm_thread *t);

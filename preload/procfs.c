@@ -5,7 +5,6 @@
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 
-#define PROC_SUPER_MAGIC 0x9fa0u
 #define MAPS_LINE 8192u
 
 static const char *skip(const char *path, const char *prefix)
@@ -46,24 +45,22 @@ int mm_is_proc_self(struct mm_thread *t, const char *path, const char *name)
 }
 
 /* Where an open descriptor leads to, if that is in /proc: its length, or 0. */
-static s64 proc_name(s64 fd, char *path, u64 room)
+static s64 proc_name(struct mm_proc *p, s64 fd, char *path, u64 room)
 {
 	u64 fs[15] = {0};
-	char link[MM_FD_LINK];
 	s64 n;
 
-	if (mm_sys2(__NR_fstatfs, fd, fs) < 0 || fs[0] != PROC_SUPER_MAGIC)
+	if (mm_sys2(__NR_fstatfs, fd, fs) < 0 || fs[0] != MM_PROC_MAGIC)
 		return 0;
-	mm_fd_link(link, fd);
-	n = mm_sys4(__NR_readlinkat, MM_AT_FDCWD, link, path, room);
+	n = mm_link_read(p, fd, path, room);
 	return n > 0 ? n : -1;
 }
 
 /* Is this a /proc/PID/mem, by whatever name it was opened? Writing there would reach the monitor. */
-int mm_proc_is_memory(s64 fd)
+int mm_proc_is_memory(struct mm_proc *p, s64 fd)
 {
 	char path[256];
-	s64 n = proc_name(fd, path, sizeof(path));
+	s64 n = proc_name(p, fd, path, sizeof(path));
 
 	return n < 0 || (n >= 4 && !memcmp(path + n - 4, "/mem", 4)); /* unreadable: rather not */
 }
@@ -79,11 +76,11 @@ static int ends_with(const char *path, s64 n, const char *end)
  * Files and folders of /proc that say where something lies, beside the lists that each variant has of its own (mm_proc_maps): what the
  * leader reads there everyone gets, so nothing that is made of it would differ. `mem` can be read where the others lead.
  */
-int mm_proc_shows_addresses(s64 fd)
+int mm_proc_shows_addresses(struct mm_proc *p, s64 fd)
 {
 	static const char names[] = "/mem\0/syscall\0/map_files\0/smaps_rollup\0/timers\0";
 	char path[256];
-	s64 n = proc_name(fd, path, sizeof(path));
+	s64 n = proc_name(p, fd, path, sizeof(path));
 
 	for (const char *name = names; n > 0 && *name; name += strlen(name) + 1)
 		if (ends_with(path, n, name))
@@ -92,14 +89,12 @@ int mm_proc_shows_addresses(s64 fd)
 }
 
 /* Is this an object that memfd_create(2) has made, also for the monitor's own lists? */
-int mm_is_object(s64 fd)
+int mm_is_object(struct mm_proc *p, s64 fd)
 {
 	static const char prefix[] = "/memfd:";
-	char link[MM_FD_LINK], path[sizeof(prefix)];
-	s64 n;
+	char path[sizeof(prefix)];
+	s64 n = mm_link_read(p, fd, path, sizeof(path));
 
-	mm_fd_link(link, fd);
-	n = mm_sys4(__NR_readlinkat, MM_AT_FDCWD, link, path, sizeof(path));
 	return n < 0 || (n == sizeof(path) && !memcmp(path, prefix, sizeof(prefix) - 1));
 }
 
@@ -119,30 +114,56 @@ static s64 lowest(s64 fd, int cloexec)
 	return to;
 }
 
-/* Files that list mappings, in the order of the numbers that stand for them in a result (from 1). */
-static const char maps_files[] = "/maps\0/smaps\0/numa_maps\0";
+/* Files that say where this process has what, in the order of the numbers that stand for them in a result (from 1). */
+static const char maps_files[] = "/maps\0/smaps\0/numa_maps\0/auxv\0";
+#define MAPS_AUXV 4
 
-/* Which of them the program has opened of itself, by whatever name; 0: none. */
-int mm_proc_maps(const struct mm_thread *t, s64 fd)
+/* Which of these files of this very process a descriptor is open on, wherever /proc is mounted; 0: none. */
+static int own_file(struct mm_thread *t, s64 fd, const char *names)
 {
 	char path[256];
-	s64 n = proc_name(fd, path, sizeof(path) - 1);
-	const char *pid;
-	int which = 1;
+	s64 n = proc_name(t->proc, fd, path, sizeof(path) - 1);
+	int which = 1, own = 0;
 
 	if (n <= 0)
 		return 0;
 	path[n] = 0;
-	pid = skip(path, "/proc/");
-	if (!pid || !(pid = skip_number(pid, t->proc->real_pid)))
-		return 0;
-	for (const char *name = maps_files; *name; name += strlen(name) + 1, which++) {
-		u64 k = strlen(name);
+	for (const char *s = path; *s; s++) {
+		const char *behind = *s == '/' ? skip_number(s + 1, t->proc->real_pid) : NULL;
 
-		if (strlen(pid) >= k && !memcmp(path + n - k, name, k + 1))
-			return which;
+		own |= behind && *behind == '/';
 	}
+	for (const char *name = names; own && *name; name += strlen(name) + 1, which++)
+		if (ends_with(path, n, name))
+			return which;
 	return 0;
+}
+
+int mm_proc_maps(struct mm_thread *t, s64 fd)
+{
+	return own_file(t, fd, maps_files);
+}
+
+int mm_proc_is_arguments(struct mm_thread *t, s64 fd)
+{
+	return own_file(t, fd, "/cmdline\0");
+}
+
+/* Is this /proc/self/exe, by whatever name? The kernel would show the library. */
+int mm_proc_is_exe(struct mm_thread *t, s32 dir, const char *path)
+{
+	u64 n = strlen(path);
+	s64 fd;
+	int is;
+
+	if (!(ends_with(path, (s64)n, "/exe") || (n == 3 && ends_with(path, 3, "exe"))))
+		return 0;
+	fd = mm_sys4(__NR_openat, dir, path, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
+	if (fd < 0)
+		return 0;
+	is = own_file(t, fd, "/exe\0");
+	mm_sys1(__NR_close, fd);
+	return is;
 }
 
 /*
@@ -195,45 +216,73 @@ static u64 copy_lines(const struct mm_proc *p, char *text, u64 have, s64 to, int
 	return have - start;
 }
 
-/* Each variant has its own, never compared: this very process's, whatever name the program or the leader gave. */
-s64 mm_proc_open_maps(struct mm_thread *t)
+/* What is shown in place of a file of /proc: it stays as it is, and is open for what the program has opened it for. */
+static s64 show(struct mm_thread *t, s64 object)
 {
-	static const char folder[] = "/proc/self";
+	u64 flags = t->call.a[2];
+	s64 fd;
+
+	mm_sys3(__NR_lseek, object, 0, 0);
+	mm_sys3(__NR_fcntl, object, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
+	fd = mm_link_open(t->proc, object, flags & O_ACCMODE);
+	if (fd >= 0)
+		mm_sys1(__NR_close, object);
+	return lowest(fd >= 0 ? fd : object, (flags & O_CLOEXEC) != 0);
+}
+
+static s64 copy_maps(struct mm_thread *t, s64 to)
+{
 	const char *name = maps_files;
 	char path[32], *text = mm_stage(t, MAPS_LINE);
 	u64 have = 0;
-	s64 from, to, got;
+	s64 from, got;
 	int hide = 0;
 
+	if (t->call.made_kind == MAPS_AUXV)
+		return mm_sys3(__NR_write, to, t->proc->auxv, t->proc->auxv_bytes);
 	for (int i = 1; i < t->call.made_kind && *name; i++)
 		name += strlen(name) + 1;
-	memcpy(path, folder, sizeof(folder));
-	memcpy(path + sizeof(folder) - 1, name, strlen(name) + 1);
-	from = mm_sys4(__NR_openat, MM_AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
-
+	memcpy(path, "..", 2);
+	memcpy(path + 2, name, strlen(name) + 1);
+	from = mm_self_open(t->proc, path, O_RDONLY);
 	if (from < 0)
 		return from;
-	to = mm_sys2(__NR_memfd_create, "maps", 1 /* MFD_CLOEXEC */);
-	while (text && to >= 0 && (got = mm_sys3(__NR_read, from, text + have, MAPS_LINE - have)) > 0)
+	while (text && (got = mm_sys3(__NR_read, from, text + have, MAPS_LINE - have)) > 0)
 		have = copy_lines(t->proc, text, have + got, to, &hide);
-	mm_sys1(__NR_close, from);
-	if (to < 0)
-		return to;
-	mm_sys3(__NR_lseek, to, 0, 0);
-	return lowest(to, (t->call.a[2] & O_CLOEXEC) != 0);
+	return mm_sys1(__NR_close, from);
+}
+
+/* Each variant has its own, never compared: this very process's, whatever name the program or the leader gave. */
+s64 mm_proc_open_maps(struct mm_thread *t)
+{
+	s64 to, r;
+
+	mm_spare(t->proc);
+	to = mm_sys2(__NR_memfd_create, "maps", 3 /* MFD_CLOEXEC, MFD_ALLOW_SEALING */);
+	if (to >= 0) {
+		r = copy_maps(t, to);
+		if (r < 0)
+			mm_sys1(__NR_close, to);
+		to = r < 0 ? r : show(t, to);
+	}
+	mm_spare_end(t->proc);
+	return to;
 }
 
 /* The leader: the kernel would show the launcher's longer list. */
 s64 mm_proc_open_arguments(struct mm_thread *t)
 {
 	struct mm_proc *p = t->proc;
-	s64 fd = mm_sys2(__NR_memfd_create, "cmdline", 1 /* MFD_CLOEXEC */);
+	s64 fd;
 
-	if (fd < 0)
-		return fd;
-	mm_sys3(__NR_write, fd, p->arguments, p->arguments_bytes);
-	mm_sys3(__NR_lseek, fd, 0, 0);
-	return lowest(fd, (t->call.a[2] & O_CLOEXEC) != 0);
+	mm_spare(p);
+	fd = mm_sys2(__NR_memfd_create, "cmdline", 3 /* MFD_CLOEXEC, MFD_ALLOW_SEALING */);
+	if (fd >= 0) {
+		mm_sys3(__NR_write, fd, p->arguments, p->arguments_bytes);
+		fd = show(t, fd);
+	}
+	mm_spare_end(p);
+	return fd;
 }
 
 struct entry { /* struct linux_dirent64 */
@@ -275,7 +324,7 @@ s64 mm_proc_list(struct mm_thread *t)
 		if (ret <= 0)
 			return ret;
 		if (n < 0) {
-			n = proc_name((s32)c->a[0], path, sizeof(path));
+			n = proc_name(t->proc, (s32)c->a[0], path, sizeof(path));
 			hides = n > 0 && (ends_with(path, n, "/fd") || ends_with(path, n, "/fdinfo"));
 			n = 0;
 		}

@@ -109,13 +109,10 @@ static int may_say(const struct mm_proc *p, u16 nr)
 }
 
 /* The absolute path of what a descriptor is open on. 0: it has none. */
-int mm_fd_name(u64 fd, char name[MM_NAME])
+int mm_fd_name(struct mm_proc *p, u64 fd, char name[MM_NAME])
 {
-	char link[MM_FD_LINK];
-	s64 n;
+	s64 n = mm_link_read(p, fd, name, MM_NAME - 1);
 
-	mm_fd_link(link, fd);
-	n = mm_sys4(__NR_readlinkat, MM_AT_FDCWD, link, name, MM_NAME - 1);
 	if (n <= 0 || name[0] != '/')
 		return 0;
 	name[n] = 0;
@@ -150,7 +147,7 @@ s64 mm_path_open(struct mm_thread *t, int n, int follow, char name[MM_NAME])
 		s64 fd = mm_sys4(__NR_openat, dir, path, flags, 0);
 
 		if (fd >= 0) {
-			if (!mm_fd_name(fd, name))
+			if (!mm_fd_name(t->proc, fd, name))
 				name[0] = 0;
 			return fd;
 		}
@@ -166,7 +163,7 @@ s64 mm_path_open(struct mm_thread *t, int n, int follow, char name[MM_NAME])
 		fd = mm_sys4(__NR_openat, dir, parent, O_PATH | O_CLOEXEC | O_DIRECTORY, 0);
 		if (fd < 0)
 			return -ENOENT;
-		if (mm_fd_name(fd, name)) {
+		if (mm_fd_name(t->proc, fd, name)) {
 			u64 have = strlen(name);
 
 			if (have == 1)

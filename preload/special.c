@@ -296,7 +296,7 @@ static s64 execute_readlink(struct mm_thread *t)
 	struct mm_call *c = &t->call;
 	s64 n = (s64)strlen(t->proc->program);
 
-	if (!mm_is_proc_self(t, c->path, "exe") || (s32)c->a[3] <= 0)
+	if ((s32)c->a[3] <= 0 || !mm_proc_is_exe(t, (s32)c->a[0], c->path))
 		return mm_app_call(t);
 	n = MM_MIN(n, (s32)c->a[3]);
 	return mm_out(t, c->a[2], t->proc->program, n) == (u64)n ? n : -EFAULT;

@@ -73,6 +73,7 @@ static void own_descriptors(struct mm_boot *b)
 		settle(b, b->arming, MM_FD_ARMING);
 		b->arming = mm_own(p, MM_FD_ARMING);
 	}
+	mm_links_keep(p);
 	settle(b, b->socket, MM_FD_MSG);
 	b->socket = mm_own(p, MM_FD_MSG);
 

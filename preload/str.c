@@ -52,15 +52,21 @@ size_t strlen(const char *s)
 	return n;
 }
 
+void mm_decimal(char to[MM_DECIMAL], u64 n)
+{
+	u32 digits = 1;
+
+	for (u64 x = n; x >= 10; x /= 10)
+		digits++;
+	for (u32 i = digits; i--; n /= 10)
+		to[i] = '0' + n % 10;
+	to[digits] = 0;
+}
+
 void mm_fd_link(char to[MM_FD_LINK], u64 fd)
 {
 	static const char folder[] = "/proc/self/fd/";
-	u32 n = sizeof(folder) - 1, digits = 1;
 
-	memcpy(to, folder, n);
-	for (u64 x = fd; x >= 10; x /= 10)
-		digits++;
-	for (u32 i = digits; i--; fd /= 10)
-		to[n + i] = '0' + fd % 10;
-	to[n + digits] = 0;
+	memcpy(to, folder, sizeof(folder) - 1);
+	mm_decimal(to + sizeof(folder) - 1, fd);
 }

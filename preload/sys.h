@@ -40,8 +40,11 @@ void *memset(void *to, int c, size_t n);
 int memcmp(const void *a, const void *b, size_t n);
 size_t strlen(const char *s);
 
+#define MM_DECIMAL 24u
+void mm_decimal(char to[MM_DECIMAL], u64 n);
+
 #define MM_FD_LINK 40u
-void mm_fd_link(char to[MM_FD_LINK], u64 fd); /* "/proc/self/fd/N" */
+void mm_fd_link(char to[MM_FD_LINK], u64 fd); /* "/proc/self/fd/N", for the start; afterwards: links.c */
 
 #define MM_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MM_UP(n, to) (((n) + (to)-1) & ~((u64)(to)-1))

@@ -65,7 +65,7 @@ func (s *session) enoughFiles(v *variant) error {
 	if err != nil {
 		return err
 	}
-	need := len(v.hello[abi.SecFds])/16 + 15 + len(s.group.Variants)
+	need := len(v.hello[abi.SecFds])/16 + 19 + len(s.group.Variants)
 	if s.module != nil {
 		need++
 	}

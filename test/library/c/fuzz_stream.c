@@ -96,8 +96,10 @@ static int no_kernel(long nr, const u64 a[6], long *result)
 		return nr != __NR_mmap || !(a[3] & MAP_ANONYMOUS) ? (*result = -EACCES, 1) : 0;
 	case __NR_dup3:
 	case __NR_close:
-		if (mm_fd_is_own(P, nr == __NR_close ? a[0] : a[1]))
-			abort();
+		if (mm_fd_is_own(P, nr == __NR_close ? a[0] : a[1]) &&
+		    (nr == __NR_close || a[0] != (u64)mm_own(P, MM_FD_HOLDER) ||
+		     a[1] - (u64)mm_own(P, MM_FD_SPARE) >= MM_FD_PASS - MM_FD_SPARE))
+			abort(); /* a spare number is held again */
 		*result = nr == __NR_close ? 0 : (long)a[1];
 		return 1;
 	case __NR_exit_group:

@@ -200,7 +200,7 @@ void fresh(int role)
 	P->followers = 1;
 	P->flags = MM_START_FS_SHARED;
 	P->ring_size = RING;
-	P->own_first = 4086;
+	P->own_first = 900; /* below any limit of open files */
 	P->key[0] = 0x0706050403020100;
 	P->key[1] = 0x0f0e0d0c0b0a0908;
 	P->control = (struct mm_control *)arena;
@@ -222,6 +222,9 @@ void fresh(int role)
 	said_type = said_reason = said_bytes = 0;
 	exit_status = -1;
 	hook = NULL;
+	static int kept;
+	if (!kept++)
+		mm_links_keep(P);
 }
 
 static void arguments(long nr, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f)
