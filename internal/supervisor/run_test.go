@@ -174,7 +174,7 @@ func TestGroupThatCannotStart(t *testing.T) {
 		{"missing-state", 70, "0 descriptors instead of its state"},
 		{"lacks-section", 70, "lacks section PROGRAM"},
 		{"no-folder", 70, "cannot be started: its working directory was deleted, or has too long a path: start it in another one"},
-		{"few-files", 78, "the limit of open files is 19, and 20 are needed: raise it"},
+		{"few-files", 78, "the limit of open files is 19, and 24 are needed: raise it"},
 		{"too-early", 70, "said READY where HELLO was expected"},
 		{"ready-at-once", 70, "said READY where MAPPED was expected"},
 		{"long-mapped", 70, "MAPPED with a body of 3 bytes"},

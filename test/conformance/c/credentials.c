@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -106,6 +107,26 @@ CASE(other_root, ALONE, "chroot chdir newfstatat")
 	T(chdir("/"));
 	T(stat("../outside", &s));
 	T(open("/inside", O_RDONLY));
+}
+
+/* Files of a tree without /proc. */
+CASE(mapped_in_other_root, ALONE, "chroot chdir openat mmap close")
+{
+	T(mkdir("jail", 0755));
+	make_file("jail/f", 4096);
+	T(chroot("jail"));
+	T(chdir("/"));
+	T(open("f", O_RDWR));
+	char *data = TP(mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, 3, 0));
+	char *shared = TP(mmap(NULL, 4096, PROT_READ, MAP_SHARED, 3, 0));
+	char *code = TP(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, 3, 0));
+	T(close(3));
+	show("data", data, 6);
+	show("shared", shared, 6);
+	show("code", code, 6);
+	T(open("/proc/self/exe", O_RDONLY));
+	T(open("/proc/self/cmdline", O_RDONLY));
+	T(readlink("/proc/self/exe", data, 1));
 }
 
 CASE(no_new_privileges, ALONE, "prctl")

@@ -5,6 +5,9 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
@@ -315,6 +318,101 @@ CASE(own_proc, NORMAL, "readlink openat read access")
 	T(access("/proc/self/fd/77", F_OK));
 	T(open("/proc/self/fd/6", O_RDONLY));
 	T(read(7, b, 10));
+}
+
+/* The same from within the folder, and by other names. */
+CASE(own_proc_by_other_names, ALONE, "chdir readlink newfstatat openat read getxattr")
+{
+	char b[4096], link[64];
+	struct stat s, o;
+	extern char **environ;
+	char **end = environ;
+	T(chdir("/proc/self"));
+	snprintf(link, sizeof link, "/proc/%d/task/../exe", getpid());
+	const char *const names[] = { "exe", "../self/exe", link, "/proc//thread-self/exe" };
+	for (size_t i = 0; i < COUNT(names); i++) {
+		long n = readlink(names[i], b, sizeof b - 1);
+		b[n > 0 ? n : 0] = 0;
+		say("exe ends in %s", strrchr(b, '/') ? strrchr(b, '/') : b);
+		say("stat %d, the program %d", stat(names[i], &s), stat(b, &o) == 0 && s.st_ino == o.st_ino && s.st_dev == o.st_dev);
+		say("link %d %d", lstat(names[i], &o), S_ISLNK(o.st_mode));
+	}
+	T(open("exe", O_RDONLY));
+	say("the program %d", fstat(3, &o) == 0 && s.st_ino == o.st_ino && s.st_dev == o.st_dev);
+	T(getxattr("exe", "user.none", b, sizeof b));
+	T(open("cmdline", O_RDONLY));
+	say("arguments %d", read(4, b, sizeof b) == (ssize_t)(strlen(b) + 1 + strlen(b + strlen(b) + 1) + 1));
+	T(open("auxv", O_RDONLY));
+	long n = read(5, b, sizeof b);
+	while (*end)
+		end++;
+	say("auxv %d", n > 64 && memcmp(b, end + 1, (size_t)n) == 0);
+	T(lseek(5, 0, SEEK_SET));
+}
+
+/* Nobody may write there, whoever answers. */
+CASE(own_proc_for_writing, ALONE, "setuid openat write fcntl")
+{
+	static const char *const names[] = { "/proc/self/cmdline", "/proc/self/maps", "/proc/self/auxv" };
+	T(setuid(65534));
+	T(prctl(PR_SET_DUMPABLE, 1));
+	for (size_t i = 0; i < COUNT(names); i++) {
+		T(open(names[i], O_RDWR));
+		T(open(names[i], O_WRONLY));
+		int fd = (int)T(open(names[i], O_RDONLY));
+		T(write(fd, "x", 1));
+		T(fcntl(fd, F_GETFL) & O_ACCMODE);
+		T(fcntl(fd, F_GETFD));
+		T(close(fd));
+		fd = (int)T(open(names[i], O_RDONLY | O_CLOEXEC));
+		T(fcntl(fd, F_GETFD));
+		T(close(fd));
+	}
+}
+
+/* No number that the program has not opened is a folder: through one, paths would lead out of any root. */
+CASE(no_other_folders, NORMAL, "newfstatat")
+{
+	char path[64];
+	struct stat s;
+	int found = 0;
+	for (int i = 3; i < 4200; i++) {
+		snprintf(path, sizeof path, "/proc/self/fd/%d/.", i);
+		found += stat(path, &s) == 0;
+	}
+	say("folders: %d", found);
+}
+
+/* Mappings and lists need no number, or the one that is left. */
+CASE(no_number_left, ALONE, "prlimit64 dup openat mmap read close")
+{
+	struct rlimit r;
+	char b[64];
+	int last = 0, n;
+	T(getrlimit(RLIMIT_NOFILE, &r));
+	r.rlim_cur = 40;
+	T(setrlimit(RLIMIT_NOFILE, &r));
+	make_file("f", 4096);
+	T(open("f", O_RDWR));
+	while ((n = dup(3)) >= 0)
+		last = n;
+	say("last %d", last);
+	char *data = TP(mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, 3, 0));
+	char *shared = TP(mmap(NULL, 4096, PROT_READ, MAP_SHARED, 3, 0));
+	char *code = TP(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, 3, 0));
+	show("data", data, 6);
+	show("shared", shared, 6);
+	show("code", code, 6);
+	T(open("/proc/self/maps", O_RDONLY));
+	T(close(20));
+	T(open("/proc/self/maps", O_RDONLY));
+	T(read(20, b, 8));
+	T(close(20));
+	T(open("/proc/self/cmdline", O_RDONLY));
+	say("arguments %d", read(20, b, 8) > 0);
+	T(dup(3));
+	T(getrlimit(RLIMIT_NOFILE, &r));
+	say("limit %d", (int)r.rlim_cur);
 }
 
 /* What /proc lists of descriptors, but for those that were open before. */
