@@ -48,7 +48,7 @@ static void follow_exe(struct mm_thread *t)
 	struct mm_call *c = &t->call;
 	int at = c->row->args[0].kind == MM_A_DIRFD;
 
-	if (!c->paths || !mm_follows_links(c) || !mm_proc_is_exe(t, at ? (s32)c->a[0] : MM_AT_FDCWD, c->path))
+	if (!c->paths || !c->path[0] || !mm_follows_links(c) || !mm_proc_is_exe(t, at ? (s32)c->a[0] : MM_AT_FDCWD, c->path))
 		return;
 	memcpy(c->path, t->proc->program, strlen(t->proc->program) + 1);
 	c->x[at] = (u64)c->path;

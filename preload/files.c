@@ -91,7 +91,7 @@ s64 mm_execute_open(struct mm_thread *t)
 
 	c->made = MM_FD_LEADER;
 	c->made_kind = MM_KIND_OTHER;
-	if (mm_proc_is_exe(t, (s32)c->a[0], c->path)) {
+	if (mm_follows_links(c) && mm_proc_is_exe(t, (s32)c->a[0], c->path)) {
 		memcpy(c->path, t->proc->program, strlen(t->proc->program) + 1);
 		c->x[1] = (u64)c->path;
 	}
@@ -277,7 +277,7 @@ s64 mm_follow_open(struct mm_thread *t, s64 ret)
 		file->data = own_data(t);
 	if (mm_is_leader(p))
 		return ret;
-	if (mm_is_proc_self(t, c->path, "exe") || mm_proc_is_exe(t, (s32)c->a[0], c->path))
+	if (mm_follows_links(c) && (mm_is_proc_self(t, c->path, "exe") || mm_proc_is_exe(t, (s32)c->a[0], c->path)))
 		memcpy(c->path, p->program, strlen(p->program) + 1);
 	check_made(t);
 	switch (c->made) {

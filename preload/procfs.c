@@ -149,13 +149,15 @@ int mm_proc_is_arguments(struct mm_thread *t, s64 fd)
 	return own_file(t, fd, "/cmdline\0");
 }
 
-/* Is this /proc/self/exe, by whatever name? The kernel would show the library. */
+/* Is this /proc/self/exe, by whatever name, or without one the descriptor of it? The kernel would show the library. */
 int mm_proc_is_exe(struct mm_thread *t, s32 dir, const char *path)
 {
 	u64 n = strlen(path);
 	s64 fd;
 	int is;
 
+	if (!n)
+		return dir >= 0 && own_file(t, dir, "/exe\0");
 	if (!(ends_with(path, (s64)n, "/exe") || (n == 3 && ends_with(path, 3, "exe"))))
 		return 0;
 	fd = mm_sys4(__NR_openat, dir, path, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);

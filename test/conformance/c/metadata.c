@@ -339,6 +339,13 @@ CASE(own_proc_by_other_names, ALONE, "chdir readlink newfstatat openat read getx
 	}
 	T(open("exe", O_RDONLY));
 	say("the program %d", fstat(3, &o) == 0 && s.st_ino == o.st_ino && s.st_dev == o.st_dev);
+	T(open("exe", O_RDONLY | O_NOFOLLOW));
+	T(open("exe", O_PATH | O_NOFOLLOW));
+	long k = readlinkat(4, "", b, sizeof b - 1);
+	b[k > 0 ? k : 0] = 0;
+	say("exe ends in %s", strrchr(b, '/') ? strrchr(b, '/') : b);
+	say("link %d %d", fstatat(4, "", &o, AT_EMPTY_PATH), S_ISLNK(o.st_mode));
+	T(close(4));
 	T(getxattr("exe", "user.none", b, sizeof b));
 	T(open("cmdline", O_RDONLY));
 	say("arguments %d", read(4, b, sizeof b) == (ssize_t)(strlen(b) + 1 + strlen(b + strlen(b) + 1) + 1));
