@@ -303,6 +303,11 @@ static void note(struct mm_thread *t, int signo, const u8 *info, struct context 
 		mm_send(t->proc, MM_MSG_SIGNAL, &m, sizeof(m), NULL, 0, NULL, 0);
 		return;
 	}
+	if (BIT(signo) & REAL_TIME & t->pending) { /* one came when the mask was made up already: back to the kernel */
+		uc->sigmask |= BIT(signo);
+		mm_sys4(__NR_rt_tgsigqueueinfo, t->proc->real_pid, t->proc->real_tid, signo, info);
+		return;
+	}
 	memcpy(t->info[signo - 1], info, 128);
 	__atomic_fetch_or(&t->pending, BIT(signo), __ATOMIC_ACQ_REL);
 	uc->sigmask |= BIT(signo) & REAL_TIME; /* until it is handed over: mm_real_mask */
