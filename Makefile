@@ -51,10 +51,10 @@ test: deps
 	@$(MAKE) -s build
 	@{ go test -json -count 1 -race -p 2 -timeout 10m $(RACED); a=$$?; go test -json -count 1 -p 1 -timeout 25m $(SERIAL) && exit $$a; } | go run ./test/count
 
-# The part of `make test` that boots other kernels in QEMU.
+# The part of `make test` that boots other kernels in QEMU, with MONMOD_SOAK=1 every test with each of them.
 test-guest: deps
 	@$(MAKE) -s build
-	go test -v -count 1 -timeout 30m ./test/guest/...
+	go test -v -count 1 -timeout $(if $(MONMOD_SOAK),0,30m) ./test/guest/...
 
 demo: deps
 	@$(MAKE) -s build

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-var pages = []string{"../README.md", "threat-model.md", "running.md", "design.md", "configuration.md", "benchmarks.md", "benchmarks-kmod.md"}
+var pages = []string{"../README.md", "threat-model.md", "running.md", "design.md", "configuration.md", "benchmarks.md", "benchmarks-kmod.md", "compatibility.md"}
 
 func read(t *testing.T, path string) string {
 	t.Helper()
@@ -62,6 +62,17 @@ func TestNamedTestsExist(t *testing.T) {
 		}
 		if !found {
 			t.Errorf("%s names no test of %s", test, dir)
+		}
+	}
+}
+
+// TestNoConflictIsLeft looks for what a merge leaves where two changes met.
+func TestNoConflictIsLeft(t *testing.T) {
+	for _, page := range append(pages, "syscalls.md", "kernel-module.md") {
+		for i, line := range strings.Split(read(t, page), "\n") {
+			if strings.HasPrefix(line, "<<<<<<< ") || strings.HasPrefix(line, ">>>>>>> ") || line == "=======" {
+				t.Errorf("%s:%d: %s", page, i+1, line)
+			}
 		}
 	}
 }

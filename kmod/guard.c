@@ -9,8 +9,8 @@
 #include <linux/cpufeature.h>
 #include <linux/pkeys.h>
 #include <linux/sched.h>
-#include <linux/version.h>
 #include <asm/pkru.h>
+#include "compat.h"
 #include "monmod.h"
 
 #define KEY_BITS (3u << (2 * MM_KMOD_KEY))
@@ -83,11 +83,11 @@ int monmod_take_key(struct monmod_space *space, unsigned long *flags)
 }
 
 /*
- * A handler of ours is about to be entered, and its frame lies in the monitor's memory. Before 6.12 the kernel writes it with the
- * program's own PKRU; it sets PKRU anew when the frame is there. What the frame then says of PKRU is forced by the library.
+ * A handler of ours is about to be entered, and its frame lies in the monitor's memory. Where the kernel writes it with the program's
+ * own PKRU, we open that; it sets PKRU anew when the frame is there. What the frame then says of PKRU is forced by the library.
  */
 void monmod_before_frame(const struct monmod_space *space)
 {
-	if (LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0) && space->guard == MM_KMOD_GUARD_KEY)
+	if (!MONMOD_FRAMES_ARE_OPEN && space->guard == MM_KMOD_GUARD_KEY)
 		write_pkru(PKRU_OPEN);
 }

@@ -5,7 +5,7 @@
  *   syscall_user_dispatch()          replaced for armed tasks: runs for tasks alone that have the work bit set, so that others
  *                                    pay nothing; programs that use Syscall User Dispatch themselves get the original
  *   security_ptrace_access_check()   answers -EPERM to who would write into an armed task
- *   emulate_vsyscall()               refused in armed tasks: calls by the vsyscall page are no system calls to the processor
+ *   emulate_vsyscall() and the like  refused in armed tasks: calls by the vsyscall page are no system calls to the processor
  *   tracepoints                      fork, exec, exit, signal delivery
  *
  * ftrace callbacks run where the function begins. They change nothing but the instruction pointer.
@@ -18,19 +18,14 @@
 #include <linux/ptrace.h>
 #include <linux/signal.h>
 #include <linux/tracepoint.h>
-#include <linux/version.h>
 #include <linux/user_namespace.h>
 #include <asm/trap_pf.h>
+#include <asm/vsyscall.h>
+#include "compat.h"
 #include "monmod.h"
 
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
-#define registers(fregs) (&arch_ftrace_regs(fregs)->regs)
-#define go_to(fregs, to) ftrace_regs_set_instruction_pointer(fregs, (unsigned long)(to))
-#else
-#define registers(fregs) (&(fregs)->regs)
-#define go_to(fregs, to) ftrace_instruction_pointer_set(fregs, (unsigned long)(to))
-#endif
-#define argument(fregs, n) ((n) ? registers(fregs)->si : registers(fregs)->di)
+#define argument(fregs, n) ((n) ? monmod_registers(fregs)->si : monmod_registers(fregs)->di)
+#define go_to(fregs, to) (monmod_registers(fregs)->ip = (unsigned long)(to))
 
 /* What was found here is handed on in the place of the second argument, which syscall_user_dispatch() does not have. */
 static void notrace on_dispatch(unsigned long ip, unsigned long parent, struct ftrace_ops *ops, struct ftrace_regs *fregs)
@@ -39,7 +34,7 @@ static void notrace on_dispatch(unsigned long ip, unsigned long parent, struct f
 
 	if (!t)
 		return;
-	registers(fregs)->si = (unsigned long)t;
+	monmod_registers(fregs)->si = (unsigned long)t;
 	go_to(fregs, monmod_syscall);
 }
 
@@ -74,6 +69,21 @@ static void notrace on_vsyscall(unsigned long ip, unsigned long parent, struct f
 		go_to(fregs, deny_vsyscall);
 }
 
+#ifdef MONMOD_VSYSCALL_GP
+static notrace bool deny_vsyscall_gp(struct pt_regs *regs)
+{
+	return deny_vsyscall(X86_PF_INSTR, regs, regs->ip);
+}
+
+static void notrace on_vsyscall_gp(unsigned long ip, unsigned long parent, struct ftrace_ops *ops, struct ftrace_regs *fregs)
+{
+	const struct pt_regs *regs = (struct pt_regs *)argument(fregs, 0);
+
+	if ((regs->ip & PAGE_MASK) == VSYSCALL_ADDR && monmod_find(current))
+		go_to(fregs, deny_vsyscall_gp);
+}
+#endif
+
 /* Replaced for good: `echo 0 >/proc/sys/kernel/ftrace_enabled` is answered EBUSY. */
 #define OPS(f) { .func = (f), .flags = FTRACE_OPS_FL_IPMODIFY | FTRACE_OPS_FL_PERMANENT }
 
@@ -83,7 +93,10 @@ static struct {
 } replaced[] = {
 	{ "syscall_user_dispatch", OPS(on_dispatch) },
 	{ "security_ptrace_access_check", OPS(on_access) },
-	{ "emulate_vsyscall", OPS(on_vsyscall) },
+	{ MONMOD_VSYSCALL, OPS(on_vsyscall) },
+#ifdef MONMOD_VSYSCALL_GP
+	{ MONMOD_VSYSCALL_GP, OPS(on_vsyscall_gp) },
+#endif
 };
 
 static void on_fork(void *data, struct task_struct *parent, struct task_struct *child)

@@ -18,7 +18,7 @@ static int __init monmod_init(void)
 {
 	int err;
 
-	monmod_wq = alloc_workqueue("monmod", 0, 0);
+	monmod_wq = alloc_workqueue("monmod", WQ_UNBOUND, 0);
 	if (!monmod_wq)
 		return -ENOMEM;
 	err = monmod_sysfs_add();

@@ -12,8 +12,8 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/task_stack.h>
 #include <linux/slab.h>
-#include <linux/version.h>
 #include <asm/syscall.h>
+#include "compat.h"
 #include "monmod.h"
 
 struct monmod_space *monmod_space_new(struct monmod_session *session, u32 guard)
@@ -154,12 +154,8 @@ static void forget(struct vm_area_struct *vma)
 {
 	if (vma->vm_flags & VM_WIPEONFORK)
 		return;
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
-	vm_flags_set(vma, VM_WIPEONFORK);
-#else
-	vma->vm_flags |= VM_WIPEONFORK;
-#endif
-	zap_vma_ptes(vma, vma->vm_start, vma->vm_end - vma->vm_start);
+	monmod_vm_flags(vma, VM_WIPEONFORK, 0);
+	monmod_zap(vma, vma->vm_start, vma->vm_end - vma->vm_start);
 }
 
 /*
@@ -284,11 +280,7 @@ int monmod_space_map(struct monmod_space *space, struct vm_area_struct *vma)
 	spin_unlock(&space->session->spaces_lock);
 	if (err)
 		return err;
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
-	vm_flags_mod(vma, flags, VM_MAYEXEC);
-#else
-	vma->vm_flags = (vma->vm_flags | flags) & ~VM_MAYEXEC;
-#endif
+	monmod_vm_flags(vma, flags, VM_MAYEXEC);
 	vma->vm_page_prot = vm_get_page_prot(vma->vm_flags);
 	kref_get(&space->refs);
 	vma->vm_private_data = space;

@@ -11,6 +11,7 @@
 #include <linux/mm.h>
 #include <linux/pgtable.h>
 #include <linux/sched/task_stack.h>
+#include "compat.h"
 #include "monmod.h"
 
 bool monmod_pages_may_see(struct monmod_space *space, const struct vm_fault *vmf)
@@ -111,7 +112,7 @@ notrace void monmod_pages_hide(struct monmod_space *space)
 		struct monmod_range *range = &space->ranges[i];
 
 		if (range->low < range->high && range->vma)
-			zap_vma_ptes(range->vma, range->at + (range->low << PAGE_SHIFT), (range->high - range->low) << PAGE_SHIFT);
+			monmod_zap(range->vma, range->at + (range->low << PAGE_SHIFT), (range->high - range->low) << PAGE_SHIFT);
 		range->low = ULONG_MAX;
 		range->high = 0;
 	}

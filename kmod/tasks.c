@@ -196,7 +196,7 @@ int monmod_next(struct monmod_space *space, u64 at)
 	return 0;
 }
 
-/* A new task is armed before its first instruction, or has none. It is not running yet; preemption is off. */
+/* A new task is armed before its first instruction, or has none. It is not running yet; preemption may be off. */
 void monmod_forked(struct task_struct *parent, struct task_struct *child)
 {
 	struct monmod_task *of = monmod_find(parent), *t;

@@ -215,7 +215,7 @@ struct mm_range {
 #define MM_EXEC_MAPS 256u
 
 /* struct mm_call.extra of mmap: what a file mapping is of. */
-enum mm_map { MM_MAP_OWN, MM_MAP_LEADERS, MM_MAP_SHARED /* … and writable by others */ };
+enum mm_map { MM_MAP_OWN, MM_MAP_LEADERS, MM_MAP_SHARED /* … and writable by others */, MM_MAP_READ /* own, for reading alone */ };
 
 #define MM_NAMES 64u
 #define MM_NAMES_ADDRESS 16u /* of them, for names that end with an address: these live short, and must not push others out */

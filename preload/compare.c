@@ -59,7 +59,7 @@ int mm_compare(struct mm_thread *t)
 		mm_diverge(t, MM_WHY_STREAM);
 	} else if ((peer->flags & MM_RF_EXEMPT) != (c->out.rec.flags & MM_RF_EXEMPT) || peer->form != c->out.rec.form ||
 		   memcmp(c->peer.form, c->out.form, peer->form)) {
-		mm_diverge(t, MM_WHY_FORM);
+		mm_diverge(t, mm_other_data(t) ? MM_WHY_DATA : MM_WHY_FORM);
 	}
 	mm_consume(t, peer->size);
 	mm_mark_compared(t, t->seq);

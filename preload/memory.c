@@ -11,6 +11,7 @@
 #include <linux/mman.h>
 
 #define HUGETLBFS 0x958458f6ul /* include/uapi/linux/magic.h */
+#define REFUSED_SHARED "mmap: a writable shared mapping of a file was refused (a rule `call: mmap, data: differs` allows it)"
 #define HUGE_MAX (1ul << 30)
 #define SCM_BYTES 24 /* CMSG_SPACE of one descriptor */
 
@@ -235,6 +236,20 @@ static s64 receive(struct mm_thread *t)
 	return rights.fd;
 }
 
+static int allows_writing(u64 fd)
+{
+	return (mm_sys3(__NR_fcntl, fd, F_GETFL, 0) & O_ACCMODE) == O_RDWR;
+}
+
+/* The same file by a description that allows no writing, where the program's own does. */
+static s64 for_reading(u64 fd)
+{
+	char link[MM_FD_LINK];
+
+	mm_fd_link(link, fd);
+	return mm_sys4(__NR_openat, MM_AT_FDCWD, link, O_RDONLY | O_CLOEXEC, 0);
+}
+
 /* `-shm` files of sqlite are the leader's to share; followers get memory of their own that follows the same calls. */
 static int may_share(struct mm_thread *t, u64 fd)
 {
@@ -249,6 +264,27 @@ static int may_share(struct mm_thread *t, u64 fd)
 	if (r > 4 && !memcmp(path + r - 4, "-shm", 4))
 		return 1;
 	return mm_rule_data(t->proc, MM_NR_mmap, mm_rules_of(t->proc, path)) != 0;
+}
+
+/*
+ * A file that every variant has of its own, and a mapping through which it could be written: its stores are compared by nobody.
+ * Memory objects are another thing: what is in them stays in the process (mm_fd_differs).
+ */
+static void describe_own_mapping(struct mm_thread *t, const struct mm_fd *fd)
+{
+	struct mm_call *c = &t->call;
+
+	if (!(c->a[3] & MAP_SHARED) || t->proc->ofds[fd->ofd].data == MM_OWN_MEMORY || !allows_writing((u32)c->a[4]))
+		return;
+	if (may_share(t, (u32)c->a[4]))
+		return;
+	if (!(c->a[2] & PROT_WRITE)) {
+		c->extra = MM_MAP_READ;
+		return;
+	}
+	mm_refuse(c, -EACCES);
+	if (mm_is_leader(t->proc))
+		mm_event(t->proc, REFUSED_SHARED, NULL);
 }
 
 void mm_describe_mmap(struct mm_thread *t)
@@ -268,6 +304,8 @@ void mm_describe_mmap(struct mm_thread *t)
 		if (mm_is_leader(t->proc))
 			mm_event(t->proc, "mmap: a file that only the leader has was answered ENODEV", NULL);
 	}
+	if (fd && fd->klass == MM_FD_OWN)
+		describe_own_mapping(t, fd);
 	if (!fd || fd->klass == MM_FD_OWN)
 		return;
 	if (t->proc->flags & MM_START_APART) {
@@ -380,20 +418,6 @@ static s64 map_code(struct mm_thread *t, u64 prot, u64 flags, u64 fd)
 	return mm_failed(r) ? r : at;
 }
 
-static int allows_writing(u64 fd)
-{
-	return (mm_sys3(__NR_fcntl, fd, F_GETFL, 0) & O_ACCMODE) == O_RDWR;
-}
-
-/* The same file by a description that allows no writing, where the program's own does. */
-static s64 for_reading(u64 fd)
-{
-	char link[MM_FD_LINK];
-
-	mm_fd_link(link, fd);
-	return mm_sys4(__NR_openat, MM_AT_FDCWD, link, O_RDONLY | O_CLOEXEC, 0);
-}
-
 s64 mm_execute_mmap(struct mm_thread *t)
 {
 	struct mm_call *c = &t->call;
@@ -408,14 +432,18 @@ s64 mm_execute_mmap(struct mm_thread *t)
 		if (mm_is_leader(p)) {
 			may = may_share(t, fd);
 			if (!may) {
-				mm_event(p,
-					 "mmap: a writable shared mapping of a file was refused (a rule `call: mmap, data: "
-					 "differs` allows it)",
-					 NULL);
+				mm_event(p, REFUSED_SHARED, NULL);
 				pass(t, mm_own(p, MM_FD_HOLDER));
 				return -EACCES;
 			}
 		}
+	}
+	if (c->extra == MM_MAP_READ) {
+		c->extra = 0;
+		own = for_reading(fd);
+		if (own < 0)
+			return -EACCES;
+		fd = own;
 	}
 	if (c->extra == MM_MAP_LEADERS && mm_is_leader(p) && (flags & MAP_SHARED) && allows_writing(fd)) {
 		own = for_reading(fd);

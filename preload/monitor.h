@@ -134,6 +134,8 @@ void mm_exempt_by_path(struct mm_thread *t, int policy);
 
 /* owndata.c: digests of what every variant reads for itself */
 void mm_digest_own(struct mm_thread *t, s64 ret);
+void mm_digest_transfer(struct mm_thread *t, int in, int offset, int count);
+int mm_other_data(struct mm_thread *t);
 void mm_compare_own(struct mm_thread *t, const u8 leaders[16]);
 
 /* names.c: temporary files */

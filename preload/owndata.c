@@ -10,6 +10,7 @@
 #include <linux/mman.h>
 
 #define PIECE 8192u
+#define TRANSFER_MAX (256ul << 10)
 #define MAPPED_MAX (64ul << 20) /* of a mapping; what lies behind shows itself by what the program does with it */
 
 /* A stretch of a file, as far as it goes. */
@@ -47,29 +48,47 @@ static void digest_output(struct mm_thread *t, u64 bytes)
 	mm_sip_end(&sip, t->call.digest);
 }
 
-/* From where a transfer has read, and how many bytes: by the pointer that it was given, else by the file's position. */
-static void digest_transfer(struct mm_thread *t, s64 ret, int in, int offset, int moved)
+/*
+ * What a transfer is about to take from an own file is compared first: it may go where it cannot be called back from. The range
+ * begins where the pointer says that it was given, else at the file's position; a program comes back for what is behind it.
+ */
+void mm_digest_transfer(struct mm_thread *t, int in, int offset, int count)
 {
 	struct mm_call *c = &t->call;
 	s64 at = 0;
 
 	if (c->a[offset]) {
 		if (mm_in(t, &at, c->a[offset], 8) != 8)
-			return;
-		at -= ret;
+			return; /* EFAULT */
 	} else {
-		at = mm_sys3(__NR_lseek, c->a[in], 0, 1) - (moved ? ret : 0);
+		at = mm_sys3(__NR_lseek, (u32)c->a[in], 0, 1);
 	}
+	c->x[count] = MM_MIN(c->a[count], TRANSFER_MAX);
 	if (at >= 0)
-		digest_file(t, (u32)c->a[in], at, ret);
+		digest_file(t, (u32)c->a[in], at, c->x[count]);
+	mm_item(c, in, MM_ITEM_BYTES, c->digest, sizeof(c->digest), sizeof(c->digest));
+	t->proc->counters->bytes_compared += c->x[count];
+	memset(c->digest, 0, sizeof(c->digest));
 }
 
-/* Fills the call's digest; all zeros where nothing of an own file was read. In a follower of a transfer that the leader has made,
- * the position is still the old one. */
+/* Does the leader's call differ from ours in nothing but what a transfer is to take? That was described last of all. */
+int mm_other_data(struct mm_thread *t)
+{
+	const struct mm_call *c = &t->call;
+	const u32 last = sizeof(c->digest), n = c->out.rec.form;
+	const struct mm_fd *from;
+
+	if (c->nr != MM_NR_sendfile && c->nr != MM_NR_splice && c->nr != MM_NR_copy_file_range)
+		return 0;
+	from = mm_fd(t->proc, (u32)c->a[c->nr == MM_NR_sendfile]);
+	return from && from->klass == MM_FD_OWN && t->proc->ofds[from->ofd].data == MM_OWN_COMPARED && n == c->peer.rec.form &&
+	       n >= last && !memcmp(c->out.form, c->peer.form, n - last);
+}
+
+/* Fills the call's digest; all zeros where nothing of an own file was read. */
 void mm_digest_own(struct mm_thread *t, s64 ret)
 {
 	struct mm_call *c = &t->call;
-	int mine = c->who == MM_BY_ALL || mm_is_leader(t->proc);
 
 	memset(c->digest, 0, sizeof(c->digest));
 	if (c->refuse || mm_failed(ret) || !c->file || t->proc->ofds[c->file - 1].data != MM_OWN_COMPARED)
@@ -86,15 +105,6 @@ void mm_digest_own(struct mm_thread *t, s64 ret)
 	case MM_NR_mmap:
 		if ((c->a[3] & MAP_TYPE) == MAP_PRIVATE || !(c->a[2] & PROT_WRITE))
 			digest_file(t, (u32)c->a[4], c->a[5], MM_MIN(c->a[1], MAPPED_MAX));
-		break;
-	case MM_NR_sendfile:
-		if (ret > 0)
-			digest_transfer(t, ret, 1, 2, mine);
-		break;
-	case MM_NR_splice:
-	case MM_NR_copy_file_range:
-		if (ret > 0)
-			digest_transfer(t, ret, 0, 1, mine);
 		break;
 	}
 }

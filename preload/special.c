@@ -132,7 +132,7 @@ static void describe_getsockopt(struct mm_thread *t)
 		mm_refuse(&t->call, -ENOPROTOOPT);
 }
 
-static void describe_transfer(struct mm_thread *t, int in, int out)
+static void describe_transfer(struct mm_thread *t, int in, int out, int offset, int count)
 {
 	struct mm_fd *from = mm_fd(t->proc, (u32)t->call.a[in]), *to = mm_fd(t->proc, (u32)t->call.a[out]);
 
@@ -143,20 +143,17 @@ static void describe_transfer(struct mm_thread *t, int in, int out)
 		mm_refuse(&t->call, -EINVAL); /* followers have nothing to write there; programs fall back to read and write */
 	if (mm_fd_differs(t->proc, (u32)t->call.a[in]) && !mm_fd_differs(t->proc, (u32)t->call.a[out]))
 		mm_refuse(&t->call, -EINVAL); /* what the kernel would take from there nobody could compare; the same fallback */
+	if (own && !t->call.refuse && t->proc->ofds[from->ofd].data == MM_OWN_COMPARED)
+		mm_digest_transfer(t, in, offset, count);
 }
 
 /* The leader has read from a file that every variant has of its own: ours moves on as far. */
 static void effect_transfer(struct mm_thread *t, s64 ret, int in, int offset)
 {
 	struct mm_fd *from = mm_fd(t->proc, (u32)t->call.a[in]);
-	u8 leaders[16];
 
-	if (ret <= 0 || mm_is_leader(t->proc) || t->call.who != MM_BY_LEADER || !from || from->klass != MM_FD_OWN)
-		return;
-	memcpy(leaders, t->call.digest, sizeof(leaders));
-	mm_digest_own(t, ret);
-	mm_compare_own(t, leaders);
-	if (!t->call.a[offset])
+	if (ret > 0 && !mm_is_leader(t->proc) && t->call.who == MM_BY_LEADER && from && from->klass == MM_FD_OWN &&
+	    !t->call.a[offset])
 		mm_sys3(__NR_lseek, t->call.a[in], ret, 1);
 }
 
@@ -221,11 +218,11 @@ void mm_describe_special(struct mm_thread *t)
 		mm_describe_ioctl(t);
 		break;
 	case MM_NR_sendfile:
-		describe_transfer(t, 1, 0);
+		describe_transfer(t, 1, 0, 2, 3);
 		break;
 	case MM_NR_splice:
 	case MM_NR_copy_file_range:
-		describe_transfer(t, 0, 2);
+		describe_transfer(t, 0, 2, 1, 4);
 		break;
 	case MM_NR_setsockopt:
 		describe_setsockopt(t);

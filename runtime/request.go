@@ -43,7 +43,7 @@ func readRequest(annotations map[string]string, env []string) (request, error) {
 	r := request{}
 	for name, text := range annotations {
 		if key, ok := strings.CutPrefix(name, AnnotationPrefix); ok {
-			if err := r.add(key, asked{text: text, from: "annotation " + name}); err != nil {
+			if err := r.add(key, asked{text: text, from: "annotation " + plain(name)}); err != nil {
 				return nil, err
 			}
 		}
@@ -56,11 +56,12 @@ func readRequest(annotations map[string]string, env []string) (request, error) {
 			continue
 		}
 		// Of two the last one counts, as it does for the program.
-		if err := variables.add(strings.ToLower(key), asked{text: text, variable: true, from: "variable " + name}); err != nil {
+		shown := plain(name)
+		if err := variables.add(strings.ToLower(key), asked{text: text, variable: true, from: "variable " + shown}); err != nil {
 			return nil, err
 		}
 		if name != strings.ToUpper(name) {
-			return nil, fmt.Errorf("unknown variable %s: write it in capitals", name)
+			return nil, fmt.Errorf("unknown variable %s: write it in capitals", shown)
 		}
 	}
 	// variants and id exclude each other, so an annotation with the one takes
@@ -87,6 +88,9 @@ func readRequest(annotations map[string]string, env []string) (request, error) {
 	}
 	return r, nil
 }
+
+// plain is a name of which nothing acts on a terminal: an image says what it likes.
+func plain(name string) string { return strings.Trim(strconv.Quote(name), `"`) }
 
 func (r request) add(key string, v asked) error {
 	if !slices.Contains(requestKeys, key) {

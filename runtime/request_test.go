@@ -103,6 +103,7 @@ func TestRequestRefused(t *testing.T) {
 	}
 	for _, c := range []struct{ name, annotations, env, operator, want string }{
 		{name: "unknown annotation", annotations: "variant=2", want: "unknown annotation io.monmod.variant"},
+		{name: "escapes in a name", env: "MONMOD_\x1b[31mX=1", want: `unknown variable MONMOD_\x1b[31mX: the keys are`},
 		{name: "unknown variable", env: "MONMOD_VARIANT=2", want: "unknown variable MONMOD_VARIANT: the keys are"},
 		{name: "small letters", env: "MONMOD_variants=2", want: "write it in capitals"},
 		{name: "empty", env: "MONMOD_VARIANTS=", want: "variable MONMOD_VARIANTS is empty"},

@@ -62,6 +62,9 @@ type board struct {
 // openBoard makes a session's folder. Its name is the group's, with the variant's ID where there is one supervisor for each.
 func openBoard(group string, id int) (*board, error) {
 	fail := func(err error) (*board, error) {
+		if errors.Is(err, errNotPrivate) {
+			return nil, fmt.Errorf("keep the state of group %s below %s: %w", group, GroupsDir(), err)
+		}
 		return nil, fmt.Errorf("keep the state of group %s below %s: %w: make that folder writable, or set XDG_RUNTIME_DIR to one that is", group, GroupsDir(), err)
 	}
 	if err := privateDir(control.StateDir()); err != nil {
@@ -84,6 +87,8 @@ func openBoard(group string, id int) (*board, error) {
 	return &board{dir: dir, lock: lock}, nil
 }
 
+var errNotPrivate = errors.New("no folder that only this user can write")
+
 // privateDir makes a folder that belongs to this user, and refuses another's: the temporary folder is everyone's.
 func privateDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -94,7 +99,7 @@ func privateDir(dir string) error {
 		return err
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFDIR || int(st.Uid) != os.Geteuid() || st.Mode&0o022 != 0 {
-		return fmt.Errorf("%s is not a folder that only this user can write", dir)
+		return fmt.Errorf("%s is %w: look who has made it, remove it, or set XDG_RUNTIME_DIR to a folder of your own", dir, errNotPrivate)
 	}
 	return nil
 }
@@ -142,7 +147,11 @@ func List() ([]Status, error) {
 func readBoard(dir string) (st Status, alive bool, err error) {
 	lock, err := os.Open(filepath.Join(dir, lockFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return st, false, nil // it is just beginning or ending
+		// It is just beginning or ending, or its supervisor was killed then.
+		if info, err := os.Stat(dir); err == nil && time.Since(info.ModTime()) > time.Minute {
+			_ = os.Remove(dir)
+		}
+		return st, false, nil
 	}
 	if err != nil {
 		return st, false, err

@@ -197,6 +197,7 @@ func (s *session) writeReport(r *report.Report) {
 	path, err := report.Write(s.group.Logs, r)
 	if err != nil {
 		s.log.Error(err)
+		s.log.Warnf("%s (%s): there is no report of it", r.Headline, r.Reason)
 		return
 	}
 	s.tell("report", r.Variant, path)

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/monmod/monmod/internal/report"
 )
 
@@ -60,7 +62,11 @@ func openJournal(dir, group string, broken func(error)) *journal {
 
 func (j *journal) fail(err error) {
 	j.file = nil
-	j.broken(fmt.Errorf("keep the events of group %s: %w: make room, or set `logs` to a folder that can be written", j.group, err))
+	remedy := "name a folder that can be written by --logs, or by the group's `logs`"
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		remedy = "make room, or " + remedy
+	}
+	j.broken(fmt.Errorf("keep the events of group %s: %w: nothing is kept of this run: %s", j.group, err, remedy))
 }
 
 func (j *journal) add(e Entry) {

@@ -402,3 +402,27 @@ func TestEventsAreReadOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestFolderOfAKilledStart: what a supervisor left that was killed before it had its lock is removed, when it is old.
+func TestFolderOfAKilledStart(t *testing.T) {
+	young, old := filepath.Join(GroupsDir(), "test-young.0.1"), filepath.Join(GroupsDir(), "test-old.0.1")
+	then := time.Now().Add(-2 * time.Minute)
+	for _, dir := range []string{young, old} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		defer os.Remove(dir)
+	}
+	if err := os.Chtimes(old, then, then); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := List(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(old); err == nil {
+		t.Errorf("%s is still there", old)
+	}
+	if _, err := os.Stat(young); err != nil {
+		t.Error(err)
+	}
+}

@@ -2,7 +2,6 @@ package guest
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -105,7 +104,7 @@ strace -f -o /out/traced /c/life numbers >/dev/null; echo "strace $?"
 		if err := guest.BuildModule(k, filepath.Join(target.Root(), "kmod"), dir); err != nil {
 			t.Fatal(err)
 		}
-		page := map[guest.Kernel]string{guest.Linux61: "vsyscall=xonly", guest.Linux612: "vsyscall=emulate"}[k]
+		page := map[guest.Kernel]string{guest.Linux61: "vsyscall=xonly", guest.Linux612: "vsyscall=emulate", guest.Newest: "vsyscall=xonly"}[k]
 		r := guest.Must(t, guest.Options{
 			Kernel: k, Files: clients(t, map[string]string{"/m": dir}), Append: page, Script: script.String(), Timeout: 6 * time.Minute,
 		})
@@ -141,10 +140,10 @@ const busyWant = "busy: rmmod 1\nbusy: life\nbusy: strace 0 1\nbusy: again\n"
 // A group may find that a module which was there when it looked is gone (exit code 78); no other failure is expected.
 func TestLoads(t *testing.T) {
 	times := 15
-	if os.Getenv("MONMOD_SOAK") != "" {
+	if soaks() {
 		times = 100
 	}
-	each(t, func(t *testing.T, k guest.Kernel) {
+	most(t, func(t *testing.T, k guest.Kernel) {
 		r := guest.Must(t, guest.Options{
 			Kernel: k, Files: project(t, k), MemoryMB: 2048, Serial: true, Script: fmt.Sprintf("times=%d\n", times) + loads, Timeout: 8 * time.Minute,
 		})

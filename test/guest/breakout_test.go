@@ -52,10 +52,10 @@ func TestBreakouts(t *testing.T) {
 		files["/c/breakout"] = program
 		r := guest.Must(t, guest.Options{Kernel: k, Files: files, MemoryMB: 1024, Append: boot, Script: script.String()})
 		for line := range strings.Lines(want.String()) {
-			parts := strings.Split(strings.TrimSpace(line), "…")
-			if boot != "" && strings.HasPrefix(line, "kmod") { // no keys, and no such instructions
-				parts[0] = strings.ReplaceAll(parts[0], "closed", "no keys")
+			if boot != "" && strings.HasPrefix(line, "kmod") { // no keys and no such instructions; a frame with keys some kernels refuse
+				line = strings.Replace(strings.Replace(line, "frame: closed", "frame: …closed", 1), "closed", "no keys", 1)
 			}
+			parts := strings.Split(strings.TrimSpace(line), "…")
 			for i := range parts {
 				parts[i] = regexp.QuoteMeta(parts[i])
 			}

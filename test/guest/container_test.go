@@ -26,7 +26,7 @@ func server(t *testing.T) string {
 
 // TestContainer runs containers by runc and by monmod-runtime over it, as two variants that the module arms.
 func TestContainer(t *testing.T) {
-	each(t, func(t *testing.T, k guest.Kernel) {
+	most(t, func(t *testing.T, k guest.Kernel) {
 		files := project(t, k)
 		files["/test/server"] = server(t)
 		r := guest.Must(t, guest.Options{Kernel: k, Files: files, Script: load + container})

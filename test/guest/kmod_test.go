@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/monmod/monmod/test/internal/guest"
 	"github.com/monmod/monmod/test/internal/target"
@@ -60,7 +61,7 @@ func TestConformance(t *testing.T) {
 		files["/src/build/conformance"] = filepath.Join(target.Root(), "build/conformance")
 		files["/src/test/conformance/suite"] = suite
 		r := guest.Must(t, guest.Options{
-			Kernel: k, Files: files, MemoryMB: 2048, Append: boot,
+			Kernel: k, Files: files, MemoryMB: 2048, Append: boot, Timeout: 8 * time.Minute,
 			Script: load + "cd /src/test/conformance; ./suite -test.v -test.parallel 3 -test.run '" + conformance() + "' >/out/log 2>&1; code=$?; grep -v -e '^=== ' -e '--- PASS' /out/log; monmod kmod status; [ $(cat /sys/kernel/monmod/entries) -gt 5000 ] || { echo 'the suite did not run by the module'; code=1; }; exit $code",
 		})
 		t.Logf("%s%v", r.Output, r.Elapsed)
@@ -71,12 +72,13 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// eachGuard runs test with every kernel where the processor has protection keys, and with the oldest where it has none.
+// eachGuard runs test with every kernel where the processor has protection keys, and with the oldest where it has none. With
+// MONMOD_SOAK every kernel has both.
 func eachGuard(t *testing.T, test func(t *testing.T, k guest.Kernel, boot string)) {
 	t.Helper()
 	each(t, func(t *testing.T, k guest.Kernel) {
 		t.Run("key", func(t *testing.T) { test(t, k, "") })
-		if k == guest.Kernels[0] {
+		if k == guest.Kernels[0] || soaks() {
 			t.Run("pages", func(t *testing.T) { test(t, k, "nopku") })
 		}
 	})
@@ -84,7 +86,7 @@ func eachGuard(t *testing.T, test func(t *testing.T, k guest.Kernel, boot string
 
 // conformance says which tests of the suite run: a sample, or with MONMOD_SOAK all.
 func conformance() string {
-	if os.Getenv("MONMOD_SOAK") != "" {
+	if soaks() {
 		return "TestConformance|TestRefused|TestEnds"
 	}
 	return "TestConformance/(glibc-static|musl)/|TestEnds/.*/by_(int80|fork|exec|thread)"

@@ -141,6 +141,15 @@ func startLoad(t *testing.T) {
 	})
 }
 
+// builtFrom names the commit of the tree, of which `make soak` has built what runs.
+func builtFrom() string {
+	out, err := exec.Command("git", "-C", target.Root(), "rev-parse", "--short", "HEAD").Output()
+	if err != nil {
+		return "a tree without a history"
+	}
+	return "commit " + strings.TrimSpace(string(out))
+}
+
 var tableMutex sync.Mutex
 
 // writeTable renders the whole journal.
@@ -161,7 +170,7 @@ func writeTable(t *testing.T, journal Journal) {
 			err = errors.Join(err, journal.Read(w.Name, load.name, results))
 		}
 	}
-	if err = errors.Join(err, os.WriteFile(path, results.Markdown(machine.Describe()), 0o644)); err != nil {
+	if err = errors.Join(err, os.WriteFile(path, results.Markdown(machine.Describe(), builtFrom()), 0o644)); err != nil {
 		t.Errorf("write the table of results: %v", err)
 	}
 }
@@ -175,12 +184,13 @@ func TestMarkdown(t *testing.T) {
 		}
 	}
 	r.Add(Cell{"b", threeRW, "busy"}, Same)
-	got := string(r.Markdown("somewhere"))
+	got := string(r.Markdown("somewhere", "something"))
 	for _, want := range []string{
 		"| a | 2 | full | none | 10 | 4 | 1 | 3 | 2 |\n",
 		"| b | 3 | socket_rw | busy | 1 | 1 | 0 | 0 | 0 |\n",
 		fmt.Sprintf("Runs: %d. Identical: %d. False divergences: %d. Other results than natively: %d. Not run to their end: %d.", 11, 5, 1, 3, 2),
 		"Machine: somewhere\n",
+		"monmod: something\n",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("the table lacks %q:\n%s", want, got)

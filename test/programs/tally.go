@@ -47,8 +47,8 @@ func (r *Results) Add(c Cell, v Verdict) {
 // Tally returns the counts of one cell.
 func (r *Results) Tally(c Cell) Tally { return r.tallies[c] }
 
-// Markdown renders the page docs/compatibility.md. machine says where the runs were made.
-func (r *Results) Markdown(machine string) []byte {
+// Markdown renders the page docs/compatibility.md. machine says where the runs were made, source of what monmod was built.
+func (r *Results) Markdown(machine, source string) []byte {
 	total := Tally{}
 	for _, t := range r.tallies {
 		for v, n := range t {
@@ -63,11 +63,12 @@ exit status, output, the files left behind with their contents, and for servers 
 Two workloads ran at any time, and four beside a load; "load" is what kept both processors busy besides.
 
 - Machine: %s
+- monmod: %s
 - Runs: %d. Identical: %d. False divergences: %d. Other results than natively: %d. Not run to their end: %d.
 
 | workload | variants | policy | load | runs | identical | divergences | mismatches | failures |
 |---|---|---|---|---|---|---|---|---|
-`, machine, total.Runs(), total[Same], total[Diverged], total[Mismatch], total[Failed])
+`, machine, source, total.Runs(), total[Same], total[Diverged], total[Mismatch], total[Failed])
 	for _, c := range r.cells {
 		t := r.tallies[c]
 		load := c.Load

@@ -6,6 +6,7 @@ package guest
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,20 +14,22 @@ import (
 )
 
 // Kernel is a kernel of the distribution. Its flavour is what follows linux-image- in the name of the package that stands for
-// the newest of its kind.
+// the newest of its kind, its suite where that is looked for: "" is what this system's apt knows.
 type Kernel struct {
 	Name    string
 	Flavour string
+	Suite   string
 }
 
-// The kernels on which monmod's module is tested.
+// The kernels on which monmod's module is tested. The newest moves with its suite, which may not be served (ErrNotServed).
 var (
-	Linux61  = Kernel{"6.1", "cloud-amd64"}
-	Linux612 = Kernel{"6.12", "6.12-cloud-amd64"}
+	Linux61  = Kernel{Name: "6.1", Flavour: "cloud-amd64"}
+	Linux612 = Kernel{Name: "6.12", Flavour: "6.12-cloud-amd64"}
+	Newest   = Kernel{Name: "newest", Flavour: "cloud-amd64", Suite: "trixie-backports"}
 )
 
 // Kernels lists all of them, the oldest first.
-var Kernels = []Kernel{Linux61, Linux612}
+var Kernels = []Kernel{Linux61, Linux612, Newest}
 
 // String returns the name.
 func (k Kernel) String() string { return k.Name }
@@ -48,27 +51,46 @@ func (f *Fetched) modules() string { return filepath.Join(f.Dir, "lib/modules", 
 
 var fetched = struct {
 	sync.Mutex
-	kernels map[Kernel]*Fetched
-}{kernels: map[Kernel]*Fetched{}}
+	kernels map[Kernel]func() (*Fetched, error)
+}{kernels: map[Kernel]func() (*Fetched, error){}}
 
 // Fetch downloads and unpacks the newest packages of k that apt knows, unless the cache has them.
 func Fetch(k Kernel) (*Fetched, error) {
 	fetched.Lock()
-	defer fetched.Unlock()
-	if f := fetched.kernels[k]; f != nil {
-		return f, nil
+	once := fetched.kernels[k]
+	if once == nil {
+		once = sync.OnceValues(func() (*Fetched, error) { return fetch(k) })
+		fetched.kernels[k] = once
 	}
-	f, err := fetch(k)
+	fetched.Unlock()
+	f, err := once()
 	if err != nil {
 		return nil, fmt.Errorf("fetch kernel %s: %w", k, err)
 	}
-	fetched.kernels[k] = f
 	return f, nil
 }
 
 func fetch(k Kernel) (*Fetched, error) {
+	a, err := aptOf(k.Suite)
+	if err != nil {
+		return nil, err
+	}
+	f, err := fetchBy(a, k)
+	if err != nil && k.Suite != "" { // its lists may be older than what the archive has by now
+		if err := a.update(); err != nil {
+			return nil, fmt.Errorf("%w: %s: %w", ErrNotServed, k.Suite, err)
+		}
+		f, err = fetchBy(a, k)
+	}
+	return f, err
+}
+
+func fetchBy(a apt, k Kernel) (*Fetched, error) {
 	const prefix = "linux-image-"
-	images, err := depends(prefix+k.Flavour, prefix)
+	images, err := a.depends(prefix+k.Flavour, prefix)
+	if err != nil && k.Suite != "" {
+		return nil, fmt.Errorf("%w: %s has no %s: %w", ErrNotServed, k.Suite, prefix+k.Flavour, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -76,11 +98,17 @@ func fetch(k Kernel) (*Fetched, error) {
 	f.Dir = filepath.Join(cacheDir(), "kernel-"+f.Release) // Debian's makefile has absolute paths: they become these
 	_, err = cached(filepath.Base(f.Dir), func(dir string) error {
 		headers := "linux-headers-" + f.Release
-		more, err := depends(headers, "linux-headers-", "linux-kbuild-")
+		if k.Suite != "" {
+			return fetchWithTools(a, dir, f, images[0], headers)
+		}
+		more, err := a.depends(headers, "linux-headers-", "linux-kbuild-")
 		if err != nil {
 			return err
 		}
-		if err := unpack(dir, append(more, images[0], headers)); err != nil {
+		if err := a.unpack(dir, append(more, images[0], headers)); err != nil {
+			return err
+		}
+		if err := mendMakefile(dir, f); err != nil {
 			return err
 		}
 		return prepare(dir, f)
@@ -88,64 +116,26 @@ func fetch(k Kernel) (*Fetched, error) {
 	return f, err
 }
 
-// depends returns the packages that name depends on and whose names begin with one of the prefixes.
-func depends(name string, prefixes ...string) ([]string, error) {
-	out, err := command("/", nil, "apt-cache", "depends", "--important", name)
-	if err != nil {
-		return nil, fmt.Errorf("%w: run `apt-get update`", err)
-	}
-	var found []string
-	for line := range strings.Lines(string(out)) {
-		_, dep, ok := strings.Cut(line, " Depends: ")
-		dep = strings.TrimSpace(dep)
-		for _, prefix := range prefixes {
-			if ok && strings.HasPrefix(dep, prefix) {
-				found = append(found, dep)
-			}
-		}
-	}
-	if len(found) == 0 {
-		return nil, fmt.Errorf("apt knows nothing that %s depends on: run `apt-get update`; this wants the packages of Debian 12", name)
-	}
-	return found, nil
-}
-
-func unpack(dir string, packages []string) error {
-	debs := dir + "-debs"
-	if err := errors.Join(os.MkdirAll(dir, 0o755), os.MkdirAll(debs, 0o755)); err != nil {
-		return err
-	}
-	defer os.RemoveAll(debs)
-	if _, err := command(debs, nil, append([]string{"apt-get", "-q", "download"}, packages...)...); err != nil {
-		return fmt.Errorf("%w\nif the archive has newer versions by now, run `apt-get update`", err)
-	}
-	files, err := filepath.Glob(filepath.Join(debs, "*.deb"))
-	if err != nil || len(files) != len(packages) {
-		return fmt.Errorf("download %q: got %q, %v", packages, files, err)
-	}
-	for _, file := range files {
-		if _, err := command("/", nil, "dpkg-deb", "-x", file, dir); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// prepare makes what was unpacked in dir fit for use once it lies in f.Dir.
-func prepare(dir string, f *Fetched) error {
+// mendMakefile makes the headers that were unpacked in dir fit for use once they lie in f.Dir.
+func mendMakefile(dir string, f *Fetched) error {
 	makefile := filepath.Join(dir, "usr/src/linux-headers-"+f.Release, "Makefile")
 	text, err := os.ReadFile(makefile)
 	if err != nil {
 		return err
 	}
 	text = []byte(strings.ReplaceAll(string(text), "include /usr/src/", "include "+f.Dir+"/usr/src/"))
-	if err := os.WriteFile(makefile, text, 0o644); err != nil {
-		return err
-	}
+	return os.WriteFile(makefile, text, 0o644)
+}
+
+// prepare makes what was unpacked in dir fit for booting.
+func prepare(dir string, f *Fetched) error {
 	if _, err := command("/", nil, "/sbin/depmod", "-b", dir, f.Release); err != nil {
 		return err
 	}
 	image, err := os.ReadFile(filepath.Join(dir, "boot/vmlinuz-"+f.Release))
+	if errors.Is(err, fs.ErrNotExist) {
+		image, err = os.ReadFile(filepath.Join(dir, "lib/modules", f.Release, "vmlinuz")) // where newer packages have it
+	}
 	if err != nil {
 		return err
 	}
