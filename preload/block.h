@@ -206,7 +206,7 @@ struct mm_thread {
 	u64 head;               /* leader: bytes written to the stream; follower: bytes read */
 	u64 published;          /* leader: bytes that followers may see */
 	struct mm_altstack alt; /* the program's alternate stack */
-	u64 suspend_mask;       /* mask to be saved in the next handler's frame, when `suspended` */
+	u64 suspend_mask;       /* the mask of the call under way, when it has one of its own and `suspended` is set */
 	u32 suspended;
 	u32 fault_code; /* si_code of the fault being handled */
 	u32 history_next;

@@ -21,12 +21,14 @@ s64 mm_app_call(struct mm_thread *t)
 	/* what everyone does for himself is done to the end by everyone */
 	if (!(t->call.row->flags & MM_F_BLOCKS) || t->call.who == MM_BY_ALL)
 		return mm_repeat(t);
+	mm_suspend(t);
 	do {
 		ret = mm_app_gate(&t->kick, t->call.row->native, x);
 		if (ret != MM_NOT_MADE && ret != -EINTR)
 			break;
 		mm_update_kick(t); /* what came may be blocked by now, or have been a kick */
 	} while (!mm_signals_waiting(t) && ret == MM_NOT_MADE);
+	t->suspended = 0;
 	return ret;
 }
 

@@ -100,6 +100,13 @@ static int restarts(const struct mm_call *c)
 	return (c->row->flags & MM_F_RESTARTS) && !(c->nr == MM_NR_futex && c->a[3]); /* not one with a time-out */
 }
 
+/* The result; the registers after rt_sigreturn are what the frame has said. */
+static void give(struct mm_thread *t, s64 ret)
+{
+	if (t->call.nr != MM_NR_rt_sigreturn)
+		t->regs.ax = ret;
+}
+
 static void lead(struct mm_thread *t)
 {
 	struct mm_call *c = &t->call;
@@ -116,7 +123,7 @@ static void lead(struct mm_thread *t)
 	mm_publish_call(t);
 	if (c->exempt)
 		t->proc->counters->exempt++;
-	else
+	else if (c->nr != MM_NR_rt_sigreturn) /* which does nothing but in the variant itself: the next call waits for both */
 		mm_await_compared(t, t->seq);
 	before(t);
 	if (c->exempt && c->row->effect == MM_WORLD && t->proc->map_seq) {
@@ -148,7 +155,7 @@ static void lead(struct mm_thread *t)
 	if (c->nr == MM_NR_mmap || c->nr == MM_NR_openat)
 		t->proc->map_seq = t->seq;
 	mm_effect(t, ret);
-	t->regs.ax = ret;
+	give(t, ret);
 	if (flags)
 		mm_deliver(t, flags & MM_RF_RESTART ? MM_INTERRUPTED : MM_RETURNED);
 }
@@ -229,7 +236,7 @@ static void follow(struct mm_thread *t)
 		mm_effect(t, ret);
 	}
 	mm_mark_done(t, t->seq);
-	t->regs.ax = ret;
+	give(t, ret);
 	if (flags & MM_RF_SIGNALS) {
 		struct mm_rec rec;
 		const struct mm_rec *at = mm_next(t, &rec);
@@ -260,10 +267,6 @@ void mm_monitor(struct mm_thread *t)
 	if (mm_memory_local(t)) {
 		t->proc->counters->local++;
 		t->regs.ax = mm_local(t);
-		return;
-	}
-	if (c->nr == MM_NR_rt_sigreturn) {
-		mm_sigreturn_call(t);
 		return;
 	}
 	if (mm_is_leader(t->proc))

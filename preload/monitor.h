@@ -195,6 +195,7 @@ void mm_on_signal(int signo, u8 *info, u8 *frame, struct mm_thread *t);
 void mm_signals_install(struct mm_thread *t);
 int mm_signals_waiting(struct mm_thread *t);
 void mm_update_kick(struct mm_thread *t);
+void mm_set_mask(struct mm_thread *t, u64 mask);
 /* Where the program goes on after a handler. */
 enum mm_resume {
 	MM_RETURNED,        /* behind the call */
@@ -207,7 +208,9 @@ void mm_take_signals(struct mm_thread *t, const struct mm_rec *at, enum mm_resum
 s64 mm_sigaction_call(struct mm_thread *t);
 s64 mm_sigprocmask_call(struct mm_thread *t);
 s64 mm_sigaltstack_call(struct mm_thread *t);
-void mm_sigreturn_call(struct mm_thread *t);
+s64 mm_sigreturn_call(struct mm_thread *t);
+s64 mm_sigpending_call(struct mm_thread *t);
+void mm_suspend(struct mm_thread *t);
 void mm_describe_signal(struct mm_thread *t);
 s64 mm_kill_call(struct mm_thread *t);
 u64 mm_clean_mask(u64 mask);

@@ -48,7 +48,8 @@ s64 mm_sigaction_call(struct mm_thread *t)
 				mm_install(signo, act.handler, act.flags & (SA_NOCLDSTOP_ | SA_NOCLDWAIT_));
 		}
 		if (act.handler == 1 || (act.handler == 0 && !mm_fatal_by_default(signo))) {
-			t->pending &= ~BIT(signo);
+			__atomic_fetch_and(&t->pending, ~BIT(signo), __ATOMIC_ACQ_REL);
+			__atomic_fetch_and(&t->forced, ~BIT(signo), __ATOMIC_ACQ_REL);
 			mm_update_kick(t);
 		}
 	}
@@ -60,7 +61,7 @@ s64 mm_sigaction_call(struct mm_thread *t)
 s64 mm_sigprocmask_call(struct mm_thread *t)
 {
 	struct mm_call *c = &t->call;
-	u64 set, old = t->mask, keep_out = BIT(SIGKILL_) | BIT(19);
+	u64 set, old = t->mask, mask = old, keep_out = BIT(SIGKILL_) | BIT(19);
 
 	if (c->a[3] != 8)
 		return -EINVAL;
@@ -70,28 +71,77 @@ s64 mm_sigprocmask_call(struct mm_thread *t)
 		set &= ~keep_out;
 		switch ((u32)c->a[0]) {
 		case 0:
-			t->mask |= set;
+			mask |= set;
 			break;
 		case 1:
-			t->mask &= ~set;
+			mask &= ~set;
 			break;
 		case 2:
-			t->mask = set;
+			mask = set;
 			break;
 		default:
 			return -EINVAL;
 		}
+		mm_set_mask(t, mask);
 	}
-	if (c->a[2] && mm_out(t, c->a[2], &old, 8) != 8)
-		return -EFAULT;
-	mm_update_kick(t);
-	/* a signal that the new mask lets through is to arrive before this call returns, as natively */
-	if (mm_is_leader(t->proc)) {
-		u64 mask = mm_real_mask(t);
+	return c->a[2] && mm_out(t, c->a[2], &old, 8) != 8 ? -EFAULT : 0;
+}
 
-		mm_sys4(__NR_rt_sigprocmask, 2, &mask, 0, 8);
+/* Signals that are noted here while they are blocked are pending, as those that the kernel holds. */
+s64 mm_sigpending_call(struct mm_thread *t)
+{
+	struct mm_call *c = &t->call;
+	s64 ret = mm_app_call(t);
+	u64 set = 0, n = MM_MIN(c->a[1], 8);
+
+	if (ret || !(t->pending & t->mask))
+		return ret;
+	if (mm_in(t, &set, c->a[0], n) != n)
+		return -EFAULT;
+	set |= t->pending & t->mask;
+	return mm_out(t, c->a[0], &set, n) == n ? 0 : -EFAULT;
+}
+
+/* The mask that a call brings along. A wait for certain signals lets these through. */
+static int own_mask(const struct mm_thread *t, u64 *mask)
+{
+	const struct mm_call *c = &t->call;
+	u64 at = 0;
+
+	switch (c->nr) {
+	case MM_NR_rt_sigsuspend:
+	case MM_NR_rt_sigtimedwait:
+		at = c->a[0];
+		break;
+	case MM_NR_ppoll:
+		at = c->a[3];
+		break;
+	case MM_NR_epoll_pwait:
+		at = c->a[4];
+		break;
+	case MM_NR_pselect6:
+		if (!c->a[5] || mm_in(t, &at, c->a[5], 8) != 8)
+			return 0;
+		break;
 	}
-	return 0;
+	if (!at || mm_in(t, mask, at, 8) != 8)
+		return 0;
+	if (c->nr == MM_NR_rt_sigtimedwait)
+		*mask = t->mask & ~*mask;
+	return 1;
+}
+
+/* Before a call that may sleep: what its mask lets through, and we hold already, ends it. */
+void mm_suspend(struct mm_thread *t)
+{
+	u64 mask = 0;
+
+	if (!own_mask(t, &mask))
+		return;
+	t->suspend_mask = mask;
+	__atomic_store_n(&t->suspended, 1, __ATOMIC_RELEASE);
+	__atomic_fetch_or(&t->forced, t->pending & t->mask & ~mask, __ATOMIC_ACQ_REL);
+	mm_update_kick(t);
 }
 
 s64 mm_sigaltstack_call(struct mm_thread *t)
@@ -122,8 +172,11 @@ s64 mm_sigaltstack_call(struct mm_thread *t)
 	return 0;
 }
 
-/* Back from a handler: registers from the program's frame, copied first, with segments, flags and state size forced. */
-void mm_sigreturn_call(struct mm_thread *t)
+/*
+ * Back from a handler: registers from the program's frame, copied first, with segments, flags and state size forced. What was
+ * blocked while the handler ran follows now. So this is a call as any other; but it gives no result of its own.
+ */
+s64 mm_sigreturn_call(struct mm_thread *t)
 {
 	struct context in, *uc;
 
@@ -132,7 +185,6 @@ void mm_sigreturn_call(struct mm_thread *t)
 	uc = (struct context *)mm_frame(t);
 	mm_load_regs(&t->regs, &in);
 	t->regs.flags = (in.eflags & FLAGS_OF_PROGRAM) | 0x202;
-	t->mask = in.sigmask & ~(BIT(SIGKILL_) | BIT(19));
 	if (in.fpstate && uc->fpstate) {
 		u8 *mine = (u8 *)uc->fpstate;
 		u32 bytes = 512, software[2];
@@ -156,7 +208,8 @@ void mm_sigreturn_call(struct mm_thread *t)
 		}
 		mm_unstage(t);
 	}
-	mm_update_kick(t);
+	mm_set_mask(t, in.sigmask & ~(BIT(SIGKILL_) | BIT(19)));
+	return 0;
 }
 
 /* Nothing comes back from this: every variant does it for itself. */

@@ -29,6 +29,31 @@ u64 mm_real_mask(const struct mm_thread *t)
 	return mm_is_leader(t->proc) ? mm_clean_mask(t->mask) | (t->pending & REAL_TIME) : 0;
 }
 
+/* Lets in, now, what the kernel holds and `mask` does not block. Two of a kind must not come between the look and the change. */
+static void let_in(struct mm_thread *t, u64 mask)
+{
+	u64 real = REAL_TIME;
+
+	mm_sys4(__NR_rt_sigprocmask, 0, &real, 0, 8);
+	real = mm_clean_mask(mask) | (t->pending & REAL_TIME);
+	mm_sys4(__NR_rt_sigprocmask, 2, &real, 0, 8);
+}
+
+/*
+ * The program's mask changes. What the new one lets through arrives before the call returns, as natively. What came before
+ * the change and is blocked by it goes with it: it counts as one that came before the call.
+ */
+void mm_set_mask(struct mm_thread *t, u64 mask)
+{
+	u64 before = t->mask;
+
+	if (mm_is_leader(t->proc))
+		let_in(t, mask);
+	t->mask = mask;
+	__atomic_fetch_or(&t->forced, t->pending & mask & ~before, __ATOMIC_ACQ_REL);
+	mm_update_kick(t);
+}
+
 static long install(int signo, u64 handler, u64 flags, u64 mask)
 {
 	struct mm_sigaction act = {handler, flags | SA_RESTORER_, (u64)mm_return, mask};
@@ -95,9 +120,46 @@ int mm_signals_waiting(struct mm_thread *t)
 	return (t->pending & (t->forced | ~t->mask)) != 0;
 }
 
+/*
+ * A program that computes and makes no call gets its signal where it stands, this long after, which is another place in each
+ * variant. So it is time of the processor that counts: on a busy machine a program that is about to make a call may wait.
+ */
+#define ALARM_NS 100000000
+
+static u64 used(void)
+{
+	struct __kernel_timespec t = {0};
+
+	mm_sys2(__NR_clock_gettime, 3 /* CLOCK_THREAD_CPUTIME_ID */, &t);
+	return (u64)t.tv_sec * 1000000000 + (u64)t.tv_nsec;
+}
+
+static void set_alarm(struct mm_thread *t, u64 ns)
+{
+	u64 when[4] = {0, 0, 0, ns};
+
+	if (t->proc->alarm_timer)
+		mm_sys4(__NR_timer_settime, t->proc->alarm_timer - 1, 0, when, 0);
+	t->alarmed = ns != 0;
+}
+
+/* What was noted is gone, and a kick would interrupt a call to come. Unless something has come meanwhile. */
+static void drop_alarm(struct mm_thread *t)
+{
+	if (!t->alarmed)
+		return;
+	set_alarm(t, 0);
+	if (mm_signals_waiting(t)) {
+		t->alarmed_at = used();
+		set_alarm(t, ALARM_NS);
+	}
+}
+
 void mm_update_kick(struct mm_thread *t)
 {
 	t->kick = mm_signals_waiting(t);
+	if (!t->kick)
+		drop_alarm(t);
 }
 
 /* Builds the frame of the program's handler and makes the return from our handler lead there. */
@@ -157,7 +219,7 @@ static void take(struct mm_thread *t, int signo, const u8 *info, enum mm_resume 
 
 	if (resume == MM_AT_ENTER || (resume == MM_INTERRUPTED && act->handler > 1 && (act->flags & SA_RESTART_)))
 		rewind_call(t);
-	if (act->handler == 1 || (act->handler == 0 && !mm_fatal_by_default(signo)))
+	if (act->handler == 1 || (act->handler == 0 && !mm_ends_program(t->proc, signo)))
 		return;
 	if (act->handler == 0)
 		mm_die_by(t, signo);
@@ -165,51 +227,28 @@ static void take(struct mm_thread *t, int signo, const u8 *info, enum mm_resume 
 }
 
 /*
- * A program that computes and makes no call gets its signal where it stands, this long after, which is another place in each
- * variant. So it is time of the processor that counts: on a busy machine a program that is about to make a call may wait.
- */
-#define ALARM_NS 100000000
-
-static u64 used(void)
-{
-	struct __kernel_timespec t = {0};
-
-	mm_sys2(__NR_clock_gettime, 3 /* CLOCK_THREAD_CPUTIME_ID */, &t);
-	return (u64)t.tv_sec * 1000000000 + (u64)t.tv_nsec;
-}
-
-static void set_alarm(struct mm_thread *t, u64 ns)
-{
-	u64 when[4] = {0, 0, 0, ns};
-
-	if (t->proc->alarm_timer)
-		mm_sys4(__NR_timer_settime, t->proc->alarm_timer - 1, 0, when, 0);
-	t->alarmed = ns != 0;
-}
-
-/*
- * The leader hands every waiting signal to the program, here and in every follower, lowest number first. Frames are stacked as
- * the kernel stacks them, so the last handler runs first.
+ * The leader hands every waiting signal to the program, here and in every follower, those of faults first and then the lowest
+ * number. Frames are stacked as the kernel stacks them, so the last handler runs first.
  */
 void mm_deliver(struct mm_thread *t, enum mm_resume resume)
 {
 	int more;
 
-	if (t->alarmed)
-		set_alarm(t, 0); /* or its kick would interrupt a call to come */
 	do {
 		u64 ready = t->pending & (t->forced | ~t->mask);
-		int signo = __builtin_ctzl(ready) + 1;
+		int signo = __builtin_ctzl(ready & SYNCHRONOUS ? ready & SYNCHRONOUS : ready) + 1;
 		const struct mm_sigaction *act = &t->proc->action[signo - 1];
 		u64 after = t->mask | (act->handler > 1 ? act->mask | (act->flags & SA_NODEFER_ ? 0 : BIT(signo)) : 0);
 		u8 *at = mm_reserve(t, sizeof(struct mm_rec) + 128);
 		struct mm_rec *rec = (struct mm_rec *)at;
 		u8 info[128];
 
-		more = (t->pending & ~BIT(signo) & (t->forced | ~after)) != 0;
 		memcpy(info, t->info[signo - 1], 128);
 		__atomic_fetch_and(&t->pending, ~BIT(signo), __ATOMIC_ACQ_REL);
 		__atomic_fetch_and(&t->forced, ~BIT(signo), __ATOMIC_ACQ_REL);
+		if (BIT(signo) & REAL_TIME & ~after)
+			let_in(t, after); /* the next of the kind comes on top of this one's handler */
+		more = (t->pending & (t->forced | ~after)) != 0;
 		*rec = (struct mm_rec){.size = sizeof(*rec) + 128,
 				       .kind = MM_REC_SIGNAL,
 				       .nr = signo,
@@ -224,6 +263,7 @@ void mm_deliver(struct mm_thread *t, enum mm_resume resume)
 		resume = MM_RETURNED;
 	} while (more);
 	mm_update_kick(t);
+	drop_alarm(t);
 }
 
 /* A follower takes the signals that the leader's records name. */
@@ -263,16 +303,21 @@ static void note(struct mm_thread *t, int signo, const u8 *info, struct context 
 		mm_send(t->proc, MM_MSG_SIGNAL, &m, sizeof(m), NULL, 0, NULL, 0);
 		return;
 	}
+	if (BIT(signo) & REAL_TIME & t->pending) { /* one came when the mask was made up already: back to the kernel */
+		uc->sigmask |= BIT(signo);
+		mm_sys4(__NR_rt_tgsigqueueinfo, t->proc->real_pid, t->proc->real_tid, signo, info);
+		return;
+	}
 	memcpy(t->info[signo - 1], info, 128);
 	__atomic_fetch_or(&t->pending, BIT(signo), __ATOMIC_ACQ_REL);
 	uc->sigmask |= BIT(signo) & REAL_TIME; /* until it is handed over: mm_real_mask */
 	t->held |= BIT(signo) & REAL_TIME;
-	if (inside && (t->mask & BIT(signo)))
+	if (inside && t->suspended && (t->mask & ~t->suspend_mask & BIT(signo)))
 		__atomic_fetch_or(&t->forced, BIT(signo), __ATOMIC_ACQ_REL); /* let through by the mask of the call itself */
 	t->kick = 1;
 	if (inside && uc->ip >= (u64)mm_app_test && uc->ip <= (u64)mm_app_syscall)
 		uc->ip = (u64)mm_app_eintr;
-	if (!t->alarmed) {
+	if (!t->alarmed && mm_signals_waiting(t)) {
 		t->alarmed_at = used();
 		set_alarm(t, ALARM_NS); /* also inside: the call under way may have looked for signals already */
 	}
@@ -367,8 +412,8 @@ static void on_signal(int signo, u8 *info, u8 *frame, struct mm_thread *t)
 			mm_die_by(t, signo);
 		enter_handler(t, signo, info);
 	} else {
-		/* sent, not raised by an instruction: as any other signal, and deadly without a handler */
-		if (t->proc->action[signo - 1].handler == 0)
+		/* sent, not raised by an instruction: as any other signal, but for SIGSYS of a filter around us */
+		if (code > 0 && t->proc->action[signo - 1].handler == 0)
 			mm_die_by(t, signo);
 		note(t, signo, info, uc, 0);
 		return;

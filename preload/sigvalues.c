@@ -135,11 +135,31 @@ void mm_describe_sigwait(struct mm_thread *t)
 	mm_out_add(t, MM_OUT_STAGED, 1, c->extra, INFO);
 }
 
+/* A signal that is waited for and was noted here, where the kernel does not know of it any more. */
+static s64 take_noted(struct mm_thread *t, s64 ret)
+{
+	struct mm_call *c = &t->call;
+	u64 set = 0, there;
+	int signo;
+
+	if (mm_in(t, &set, c->a[0], 8) != 8 || !(there = t->pending & set))
+		return ret;
+	signo = __builtin_ctzl(there & SYNCHRONOUS ? there & SYNCHRONOUS : there) + 1;
+	if (c->extra)
+		memcpy((u8 *)c->extra, t->info[signo - 1], INFO);
+	__atomic_fetch_and(&t->pending, ~BIT(signo), __ATOMIC_ACQ_REL);
+	__atomic_fetch_and(&t->forced, ~BIT(signo), __ATOMIC_ACQ_REL);
+	mm_update_kick(t);
+	return signo;
+}
+
 s64 mm_execute_sigwait(struct mm_thread *t)
 {
 	struct mm_call *c = &t->call;
 	s64 ret = mm_app_call(t);
 
+	if (ret == MM_NOT_MADE || ret == -EINTR)
+		ret = take_noted(t, ret);
 	if (ret <= 0 || !c->extra)
 		return ret;
 	if (mm_out(t, c->a[1], (u8 *)c->extra, INFO) != INFO)

@@ -196,6 +196,7 @@ void mm_describe_special(struct mm_thread *t)
 	case MM_NR_pipe2:
 	case MM_NR_sendto:
 	case MM_NR_rt_sigsuspend:
+	case MM_NR_rt_sigpending:
 	case MM_NR_pause:
 	case MM_NR_signalfd4:
 		mm_by_leader(t);
@@ -332,6 +333,10 @@ s64 mm_execute_special(struct mm_thread *t)
 		return mm_sigaction_call(t);
 	case MM_NR_rt_sigprocmask:
 		return mm_sigprocmask_call(t);
+	case MM_NR_rt_sigreturn:
+		return mm_sigreturn_call(t);
+	case MM_NR_rt_sigpending:
+		return mm_sigpending_call(t);
 	case MM_NR_sigaltstack:
 		return mm_sigaltstack_call(t);
 	case MM_NR_kill:

@@ -468,7 +468,7 @@ static const struct mm_row mm_rows[MM_NR_COUNT] = {
 	[MM_NR_rt_sigaction] = {.native = 13, .klass = MM_C_SPECIAL, .effect = 1, .result = 0, .flags = 0, .error = 41, .nargs = 4, .args = {{MM_A_INT, 255, 1}, {MM_A_PTR, 255, 1}, {MM_A_PTR, 255, 1}, {MM_A_U64, 255, 1}, }},
 	[MM_NR_rt_sigprocmask] = {.native = 14, .klass = MM_C_SPECIAL, .effect = 1, .result = 0, .flags = 0, .error = 41, .nargs = 4, .args = {{MM_A_INT, 255, 1}, {MM_A_SIGSET | MM_A_OPT, 255, 1}, {MM_A_PTR, 255, 1}, {MM_A_U64, 255, 1}, }},
 	[MM_NR_rt_sigreturn] = {.native = 15, .klass = MM_C_SPECIAL, .effect = 1, .result = 0, .flags = 0, .error = 41, .nargs = 0, .args = {}},
-	[MM_NR_rt_sigpending] = {.native = 127, .klass = MM_C_LEADER, .effect = 0, .result = 0, .flags = 0, .error = 41, .nargs = 2, .args = {{MM_A_OUT, 1, 1}, {MM_A_U64, 255, 1}, }},
+	[MM_NR_rt_sigpending] = {.native = 127, .klass = MM_C_SPECIAL, .effect = 0, .result = 0, .flags = 0, .error = 41, .nargs = 2, .args = {{MM_A_OUT, 1, 1}, {MM_A_U64, 255, 1}, }},
 	[MM_NR_rt_sigsuspend] = {.native = 130, .klass = MM_C_SPECIAL, .effect = 0, .result = 0, .flags = 1, .error = 41, .nargs = 2, .args = {{MM_A_SIGSET, 255, 1}, {MM_A_U64, 255, 1}, }},
 	[MM_NR_rt_sigtimedwait] = {.native = 128, .klass = MM_C_SPECIAL, .effect = 0, .result = 0, .flags = 1, .error = 41, .nargs = 4, .args = {{MM_A_SIGSET, 255, 1}, {MM_A_PTR | MM_A_OPT, 255, 1}, {MM_A_IN | MM_A_OPT, 255, 16}, {MM_A_U64, 255, 1}, }},
 	[MM_NR_sigaltstack] = {.native = 131, .klass = MM_C_SPECIAL, .effect = 1, .result = 0, .flags = 0, .error = 41, .nargs = 2, .args = {{MM_A_PTR, 255, 1}, {MM_A_PTR, 255, 1}, }},

@@ -235,7 +235,7 @@ var Table = []Row{
 	{Name: "rt_sigaction", NR: 13, Class: Special, Effect: Own, Args: "signal:int act:ptr old:ptr size:u64"},
 	{Name: "rt_sigprocmask", NR: 14, Class: Special, Effect: Own, Args: "how:int set:opt:sigset old:ptr size:u64"},
 	{Name: "rt_sigreturn", NR: 15, Class: Special, Effect: Own, Args: ""},
-	{Name: "rt_sigpending", NR: 127, Class: Leader, Args: "set:out(#size) size:u64"},
+	{Name: "rt_sigpending", NR: 127, Class: Special, Args: "set:out(#size) size:u64"},
 	{Name: "rt_sigsuspend", NR: 130, Class: Special, Flags: Blocks, Args: "mask:sigset size:u64"},
 	{Name: "rt_sigtimedwait", NR: 128, Class: Special, Flags: Blocks, Args: "set:sigset info:opt:ptr timeout:opt:in(16) size:u64"},
 	{Name: "sigaltstack", NR: 131, Class: Special, Effect: Own, Args: "new:ptr old:ptr"},

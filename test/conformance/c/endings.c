@@ -36,6 +36,8 @@ DIES(killed_by_default_again, "rt_sigaction tgkill", signal(SIGTERM, SIG_IGN); r
      signal(SIGTERM, SIG_DFL); raise(SIGTERM))
 DIES(killed_when_unblocked, "rt_sigprocmask tgkill", sigset_t s; sigemptyset(&s); sigaddset(&s, SIGTERM);
      sigprocmask(SIG_BLOCK, &s, NULL); raise(SIGTERM); say("blocked"); sigprocmask(SIG_UNBLOCK, &s, NULL))
+DIES(killed_by_trap_when_unblocked, "rt_sigprocmask tgkill", sigset_t s; sigemptyset(&s); sigaddset(&s, SIGTRAP);
+     sigprocmask(SIG_BLOCK, &s, NULL); raise(SIGTRAP); say("blocked"); sigprocmask(SIG_UNBLOCK, &s, NULL))
 DIES(fault_null, "mmap", *(volatile int *)LOW = 1)
 DIES(fault_read_only, "mmap", *(volatile char *)frozen(4096, 'x') = 1)
 DIES(fault_bus, "mmap openat", make_file("f", 10); int fd = open("f", O_RDONLY);
