@@ -40,9 +40,19 @@ func needs(t *testing.T) {
 func each(t *testing.T, test func(t *testing.T, k guest.Kernel)) {
 	t.Helper()
 	needs(t)
-	for _, k := range guest.Kernels {
+	for _, k := range kernels(t) {
 		t.Run(k.String(), func(t *testing.T) { test(t, k) })
 	}
+}
+
+// kernels is the matrix, the oldest first.
+func kernels(t *testing.T) []guest.Kernel {
+	t.Helper()
+	chosen, err := guest.Chosen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return chosen
 }
 
 // TestBoots holds the harness itself to what the other tests trust in: the right kernel runs, exit codes, output, files and

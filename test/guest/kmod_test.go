@@ -74,9 +74,10 @@ func TestConformance(t *testing.T) {
 // eachGuard runs test with every kernel where the processor has protection keys, and with the oldest where it has none.
 func eachGuard(t *testing.T, test func(t *testing.T, k guest.Kernel, boot string)) {
 	t.Helper()
+	oldest := kernels(t)[0]
 	each(t, func(t *testing.T, k guest.Kernel) {
 		t.Run("key", func(t *testing.T) { test(t, k, "") })
-		if k == guest.Kernels[0] {
+		if k == oldest {
 			t.Run("pages", func(t *testing.T) { test(t, k, "nopku") })
 		}
 	})

@@ -1,6 +1,6 @@
 // Package guest boots Debian's kernels in QEMU, by software emulation, with files of the caller's choice, and runs a script
-// there. What a guest has is made of Debian packages: kernels are downloaded and unpacked, never installed, programs are those
-// that this system has. Both are kept in a cache.
+// there. What a guest has is made of Debian packages: kernels are downloaded and unpacked, or compiled, never installed,
+// programs are those that this system has. Both are kept in a cache.
 package guest
 
 import (
@@ -8,25 +8,47 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 )
 
 // Kernel is a kernel of the distribution. Its flavour is what follows linux-image- in the name of the package that stands for
-// the newest of its kind.
+// the newest of its kind. One without a flavour is compiled from the package source.
 type Kernel struct {
 	Name    string
 	Flavour string
+	Source  string
 }
 
-// The kernels on which monmod's module is tested.
+// The kernels on which monmod's module is tested. The sanitized one looks for mistakes of the module's (sanitized.config). Making
+// it takes half an hour of a processor's time, and it runs several times as long: tests use it where they are asked to.
 var (
-	Linux61  = Kernel{"6.1", "cloud-amd64"}
-	Linux612 = Kernel{"6.12", "6.12-cloud-amd64"}
+	Linux61   = Kernel{Name: "6.1", Flavour: "cloud-amd64"}
+	Linux612  = Kernel{Name: "6.12", Flavour: "6.12-cloud-amd64"}
+	Sanitized = Kernel{Name: "6.1-sanitized", Source: "linux-source-6.1"}
 )
 
-// Kernels lists all of them, the oldest first.
+// Kernels lists those of the distribution, the oldest first.
 var Kernels = []Kernel{Linux61, Linux612}
+
+// Chosen returns the kernels that MONMOD_GUEST_KERNELS names, with commas between them. Where it is not set that is Kernels.
+func Chosen() ([]Kernel, error) {
+	var chosen []Kernel
+	for name := range strings.SplitSeq(os.Getenv("MONMOD_GUEST_KERNELS"), ",") {
+		all := append([]Kernel{Sanitized}, Kernels...)
+		i := slices.IndexFunc(all, func(k Kernel) bool { return k.Name == name })
+		switch {
+		case i >= 0:
+			chosen = append(chosen, all[i])
+		case os.Getenv("MONMOD_GUEST_KERNELS") == "":
+			return Kernels, nil
+		default:
+			return nil, fmt.Errorf("MONMOD_GUEST_KERNELS names %q: there are %v", name, all)
+		}
+	}
+	return chosen, nil
+}
 
 // String returns the name.
 func (k Kernel) String() string { return k.Name }
@@ -38,8 +60,13 @@ type Fetched struct {
 	Dir     string // of the unpacked packages
 }
 
-// Vmlinux returns the path of the uncompressed kernel.
-func (f *Fetched) Vmlinux() string { return filepath.Join(f.Dir, "vmlinux") }
+// Image returns the path of what QEMU boots. It begins uncompressed kernels at an entry (PVH) which code of KASAN's is too early for.
+func (f *Fetched) Image() string {
+	if f.Kernel == Sanitized {
+		return filepath.Join(f.Dir, "bzImage")
+	}
+	return filepath.Join(f.Dir, "vmlinux")
+}
 
 // Headers returns the folder against which modules are built.
 func (f *Fetched) Headers() string { return filepath.Join(f.Dir, "usr/src/linux-headers-"+f.Release) }
@@ -51,14 +78,18 @@ var fetched = struct {
 	kernels map[Kernel]*Fetched
 }{kernels: map[Kernel]*Fetched{}}
 
-// Fetch downloads and unpacks the newest packages of k that apt knows, unless the cache has them.
+// Fetch downloads and unpacks (or compiles) the newest packages of k that apt knows, unless the cache has them.
 func Fetch(k Kernel) (*Fetched, error) {
 	fetched.Lock()
 	defer fetched.Unlock()
 	if f := fetched.kernels[k]; f != nil {
 		return f, nil
 	}
-	f, err := fetch(k)
+	get := fetch
+	if k.Flavour == "" {
+		get = compiled
+	}
+	f, err := get(k)
 	if err != nil {
 		return nil, fmt.Errorf("fetch kernel %s: %w", k, err)
 	}

@@ -59,6 +59,9 @@ func build(k Kernel, source string, use func(dir string) error, more ...string) 
 	}
 	// Without BTF of its own a module needs no pahole.
 	argv := append([]string{"-C", f.Headers(), "M=" + dir, fmt.Sprintf("-j%d", runtime.NumCPU()), "CONFIG_DEBUG_INFO_BTF_MODULES="}, more...)
+	if k == Sanitized {
+		argv = append(argv, "UBSAN_SANITIZE=y") // no part of the kernel itself has it
+	}
 	cmd := exec.Command("make", append(argv, "modules")...)
 	cmd.Env = environment()
 	var words bytes.Buffer
