@@ -20,7 +20,7 @@ export GOFLAGS ?= -buildvcs=false
 RACED  := ./hooks/... ./runtime/... $(patsubst %,./%/...,$(filter-out %/dockerd %/ociimage,$(wildcard internal/*)))
 SERIAL := ./docs ./packaging ./cmd/... ./examples/... ./test/... ./internal/dockerd ./internal/ociimage
 
-.PHONY: all build generate clean deps test test-guest demo bench bench-guest soak install lint
+.PHONY: all build generate clean deps test test-guest demo bench bench-guest soak soak-guest install lint
 all: build
 build: $(BUILD)/libmonmod.so go-build
 
@@ -67,11 +67,18 @@ bench: build
 bench-guest: build
 	go run ./test/bench/kmod -out docs/benchmarks-kmod.md
 
-# Hours: every program 50 times in every way, quiet and under load, then every fuzz target for FUZZTIME. An interrupted one goes on
-# where it was, as long as what was built is the same (the journal is in build/soak).
+# Hours: every program 50 times in every way, quiet and under load, then every fuzz target for FUZZTIME, then soak-guest. An interrupted
+# one goes on where it was, as long as what was built is the same (the journal is in build/soak).
 soak: build
 	MONMOD_SOAK=$(or $(MONMOD_SOAK),50) MONMOD_SOAK_TABLE=docs/compatibility.md go test -timeout 0 -count 1 -run '^TestSoak$$' ./test/programs
 	scripts/fuzz $(or $(FUZZTIME),1m)
+	@$(MAKE) -s soak-guest
+
+# The kernel module in a kernel that looks for its mistakes, which is compiled once (half an hour of a processor's time).
+soak-guest: deps
+	@$(MAKE) -s build
+	MONMOD_GUEST_KERNELS=6.1-sanitized go test -v -count 1 -timeout 0 \
+		-run '^Test(Boots|SanitizersSee|Module|Clients|Breakouts|DoorsToTheKey|Loads|Conformance|Programs)$$' ./test/guest
 
 install:
 	@packaging/install "$(BUILD)" "$(DESTDIR)" "$(PREFIX)"

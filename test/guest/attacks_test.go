@@ -104,7 +104,7 @@ strace -f -o /out/traced /c/life numbers >/dev/null; echo "strace $?"
 		if err := guest.BuildModule(k, filepath.Join(target.Root(), "kmod"), dir); err != nil {
 			t.Fatal(err)
 		}
-		page := map[guest.Kernel]string{guest.Linux61: "vsyscall=xonly", guest.Linux612: "vsyscall=emulate", guest.Newest: "vsyscall=xonly"}[k]
+		page := map[guest.Kernel]string{guest.Linux61: "vsyscall=xonly", guest.Linux612: "vsyscall=emulate", guest.Newest: "vsyscall=xonly", guest.Sanitized: "vsyscall=xonly"}[k]
 		r := guest.Must(t, guest.Options{
 			Kernel: k, Files: clients(t, map[string]string{"/m": dir}), Append: page, Script: script.String(), Timeout: 6 * time.Minute,
 		})

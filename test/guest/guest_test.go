@@ -41,21 +41,21 @@ func needs(t *testing.T) {
 // each runs test with every kernel of the matrix. The newest is skipped where its suite is not served.
 func each(t *testing.T, test func(t *testing.T, k guest.Kernel)) {
 	t.Helper()
-	with(t, guest.Kernels, test)
+	with(t, kernels(t), test)
 }
 
 // most runs test with every kernel but the newest, which has it with MONMOD_SOAK only: emulation is slow.
 func most(t *testing.T, test func(t *testing.T, k guest.Kernel)) {
 	t.Helper()
-	with(t, slices.DeleteFunc(slices.Clone(guest.Kernels), func(k guest.Kernel) bool { return k == guest.Newest && !soaks() }), test)
+	with(t, slices.DeleteFunc(slices.Clone(kernels(t)), func(k guest.Kernel) bool { return k == guest.Newest && !soaks() }), test)
 }
 
 func soaks() bool { return os.Getenv("MONMOD_SOAK") != "" }
 
-func with(t *testing.T, kernels []guest.Kernel, test func(t *testing.T, k guest.Kernel)) {
+func with(t *testing.T, these []guest.Kernel, test func(t *testing.T, k guest.Kernel)) {
 	t.Helper()
 	needs(t)
-	for _, k := range kernels {
+	for _, k := range these {
 		t.Run(k.String(), func(t *testing.T) {
 			if _, err := guest.Fetch(k); errors.Is(err, guest.ErrNotServed) {
 				t.Skip(err)
@@ -63,6 +63,16 @@ func with(t *testing.T, kernels []guest.Kernel, test func(t *testing.T, k guest.
 			test(t, k)
 		})
 	}
+}
+
+// kernels is the matrix, the oldest first.
+func kernels(t *testing.T) []guest.Kernel {
+	t.Helper()
+	chosen, err := guest.Chosen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return chosen
 }
 
 // TestBoots holds the harness itself to what the other tests trust in: the right kernel runs, exit codes, output, files and

@@ -134,6 +134,9 @@ func (b *boot) start(ctx context.Context, o Options, net card) (proc.Result, err
 	if o.Timeout == 0 {
 		o.Timeout = 5 * time.Minute
 	}
+	if o.Kernel == Sanitized {
+		o.Timeout *= sanitizedTimes
+	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	p, err := proc.Start(proc.Spec{
@@ -158,6 +161,9 @@ func (b *boot) argv(o Options, net card) []string {
 	if memory == 0 {
 		memory = 1024
 	}
+	if o.Kernel == Sanitized {
+		memory = memory*2 + 512
+	}
 	line := "console=ttyS0 loglevel=5 panic=-1 oops=panic tsc=reliable no_timer_check nowatchdog " +
 		"rcupdate.rcu_cpu_stall_suppress=1 random.trust_cpu=on net.ifnames=0 " + o.Append
 	threads := "multi"
@@ -167,7 +173,7 @@ func (b *boot) argv(o Options, net card) []string {
 	argv := []string{
 		"/usr/bin/qemu-system-x86_64", "-accel", "tcg,thread=" + threads, "-cpu", "max", "-smp", strconv.Itoa(cpus), "-m", strconv.Itoa(memory),
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "file:console",
-		"-kernel", b.kernel.Vmlinux(), "-initrd", b.initramfs, "-append", line,
+		"-kernel", b.kernel.Image(), "-initrd", b.initramfs, "-append", line,
 		"-drive", "file=" + b.root + ",if=none,id=root,format=raw,readonly=on", "-device", "virtio-blk-pci,drive=root",
 		"-drive", "file=disk,if=none,id=files,format=raw,readonly=on", "-device", "virtio-blk-pci,drive=files",
 		"-device", "virtio-serial-pci",

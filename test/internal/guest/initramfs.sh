@@ -12,7 +12,9 @@ give_up() {
 }
 
 for driver in /drivers/*.ko; do
-	insmod "$driver" || give_up "cannot load $driver"
+	if [ -e "$driver" ]; then
+		insmod "$driver" || give_up "cannot load $driver"
+	fi
 done
 
 n=0

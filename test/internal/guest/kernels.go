@@ -1,6 +1,6 @@
 // Package guest boots Debian's kernels in QEMU, by software emulation, with files of the caller's choice, and runs a script
-// there. What a guest has is made of Debian packages: kernels are downloaded and unpacked, never installed, programs are those
-// that this system has. Both are kept in a cache.
+// there. What a guest has is made of Debian packages: kernels are downloaded and unpacked, or compiled, never installed,
+// programs are those that this system has. Both are kept in a cache.
 package guest
 
 import (
@@ -9,27 +9,51 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 )
 
 // Kernel is a kernel of the distribution. Its flavour is what follows linux-image- in the name of the package that stands for
-// the newest of its kind, its suite where that is looked for: "" is what this system's apt knows.
+// the newest of its kind, its suite where that is looked for: "" is what this system's apt knows. One with a source is compiled from
+// that package.
 type Kernel struct {
 	Name    string
 	Flavour string
 	Suite   string
+	Source  string
 }
 
-// The kernels on which monmod's module is tested. The newest moves with its suite, which may not be served (ErrNotServed).
+// The kernels on which monmod's module is tested. The newest moves with its suite, which may not be served (ErrNotServed). The
+// sanitized one looks for mistakes of the module's (sanitized.config). Making it takes half an hour of a processor's time, and it
+// runs several times as long: tests use it where they are asked to.
 var (
-	Linux61  = Kernel{Name: "6.1", Flavour: "cloud-amd64"}
-	Linux612 = Kernel{Name: "6.12", Flavour: "6.12-cloud-amd64"}
-	Newest   = Kernel{Name: "newest", Flavour: "cloud-amd64", Suite: "trixie-backports"}
+	Linux61   = Kernel{Name: "6.1", Flavour: "cloud-amd64"}
+	Linux612  = Kernel{Name: "6.12", Flavour: "6.12-cloud-amd64"}
+	Newest    = Kernel{Name: "newest", Flavour: "cloud-amd64", Suite: "trixie-backports"}
+	Sanitized = Kernel{Name: "6.1-sanitized", Source: "linux-source-6.1"}
 )
 
-// Kernels lists all of them, the oldest first.
+// Kernels lists those of the distribution, the oldest first.
 var Kernels = []Kernel{Linux61, Linux612, Newest}
+
+// Chosen returns the kernels that MONMOD_GUEST_KERNELS names, with commas between them. Where it is not set that is Kernels.
+func Chosen() ([]Kernel, error) {
+	var chosen []Kernel
+	for name := range strings.SplitSeq(os.Getenv("MONMOD_GUEST_KERNELS"), ",") {
+		all := append([]Kernel{Sanitized}, Kernels...)
+		i := slices.IndexFunc(all, func(k Kernel) bool { return k.Name == name })
+		switch {
+		case i >= 0:
+			chosen = append(chosen, all[i])
+		case os.Getenv("MONMOD_GUEST_KERNELS") == "":
+			return Kernels, nil
+		default:
+			return nil, fmt.Errorf("MONMOD_GUEST_KERNELS names %q: there are %v", name, all)
+		}
+	}
+	return chosen, nil
+}
 
 // String returns the name.
 func (k Kernel) String() string { return k.Name }
@@ -41,8 +65,13 @@ type Fetched struct {
 	Dir     string // of the unpacked packages
 }
 
-// Vmlinux returns the path of the uncompressed kernel.
-func (f *Fetched) Vmlinux() string { return filepath.Join(f.Dir, "vmlinux") }
+// Image returns the path of what QEMU boots. It begins uncompressed kernels at an entry (PVH) which code of KASAN's is too early for.
+func (f *Fetched) Image() string {
+	if f.Kernel == Sanitized {
+		return filepath.Join(f.Dir, "bzImage")
+	}
+	return filepath.Join(f.Dir, "vmlinux")
+}
 
 // Headers returns the folder against which modules are built.
 func (f *Fetched) Headers() string { return filepath.Join(f.Dir, "usr/src/linux-headers-"+f.Release) }
@@ -54,12 +83,16 @@ var fetched = struct {
 	kernels map[Kernel]func() (*Fetched, error)
 }{kernels: map[Kernel]func() (*Fetched, error){}}
 
-// Fetch downloads and unpacks the newest packages of k that apt knows, unless the cache has them.
+// Fetch downloads and unpacks (or compiles) the newest packages of k that apt knows, unless the cache has them.
 func Fetch(k Kernel) (*Fetched, error) {
 	fetched.Lock()
 	once := fetched.kernels[k]
 	if once == nil {
-		once = sync.OnceValues(func() (*Fetched, error) { return fetch(k) })
+		get := fetch
+		if k.Source != "" {
+			get = compiled
+		}
+		once = sync.OnceValues(func() (*Fetched, error) { return get(k) })
 		fetched.kernels[k] = once
 	}
 	fetched.Unlock()

@@ -66,6 +66,9 @@ func build(k Kernel, source string, use func(dir string) error, more ...string) 
 	}
 	seen := strings.TrimPrefix(dir, root) // by the build
 	// Without BTF of its own a module needs no pahole.
+	if k == Sanitized {
+		more = append(more, "UBSAN_SANITIZE=y") // no part of the kernel itself has it
+	}
 	argv := f.inside(append([]string{
 		"make", "-C", strings.TrimPrefix(f.Headers(), root), "M=" + seen, fmt.Sprintf("-j%d", runtime.NumCPU()), "CONFIG_DEBUG_INFO_BTF_MODULES=", "modules",
 	}, more...)...)
