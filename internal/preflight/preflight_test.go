@@ -127,6 +127,7 @@ func TestCommands(t *testing.T) {
 		{"su-plain", []string{"probably not: it changes its user"}},
 		{"sh", []string{"probably not: a shell is its entry point"}},
 		{"sh -c plain", []string{"certainly not: a shell is its entry point and executes"}},
+		{"sh -c exit", []string{"probably not: a shell is its entry point"}},
 		{"sh -ec plain", []string{"certainly not: a shell is its entry point and executes"}},
 		{"busybox httpd -i", []string{"note: it is static"}},
 		{"/entry.sh plain", []string{"certainly not: a shell is its entry point and executes", "note: it is a script"}},

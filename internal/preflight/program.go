@@ -155,6 +155,10 @@ func (l *looker) binary(name, script string, f io.ReaderAt, info fs.FileInfo) {
 	l.image(name, f, true)
 }
 
+// builtIn are words with which a command may begin that a shell carries out itself.
+var builtIn = strings.Fields(": [ break case cd command continue echo eval exit export false for getopts if kill local printf pwd read readonly " +
+	"return set shift test times trap true type ulimit umask unset until wait while { (")
+
 // byName judges shells, launchers and programs that are known.
 func (l *looker) byName(base, script string) bool {
 	words := "as entry point take the program that it starts, with that program's arguments (docker run --entrypoint PROGRAM IMAGE ARGS)"
@@ -162,7 +166,10 @@ func (l *looker) byName(base, script string) bool {
 	case slices.Contains(shells, base):
 		text, ok := script, script != ""
 		if i := slices.IndexFunc(l.args, func(a string) bool { return strings.HasPrefix(a, "-") && strings.HasSuffix(a, "c") }); !ok && i > 0 && i+1 < len(l.args) {
-			text, ok = "exec "+l.args[i+1], true // a shell executes the last command in its own place
+			text, ok = l.args[i+1], true
+			if words := strings.Fields(text); len(words) > 0 && !slices.Contains(builtIn, words[0]) {
+				text = "exec " + text // a shell executes the last command in its own place
+			}
 		}
 		switch {
 		case base == "busybox" && path.Base(l.args[0]) != "sh" && path.Base(l.args[0]) != "ash" && script == "":
