@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -258,6 +259,9 @@ func TestSignalled(t *testing.T) {
 	nativelyAndMonitored(t, func(s stage) {
 		for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2,
 			syscall.SIGALRM, syscall.SIGVTALRM, syscall.SIGIO, syscall.SIGPWR, realTime} {
+			if signal.Ignored(sig) { // nohup, or a shell's `&`: then the program ignores it too
+				continue
+			}
 			p := s.start(s.spec(s.behave, "count", "100000"))
 			s.firstLinePid(p)
 			if err := p.Signal(sig); err != nil {
