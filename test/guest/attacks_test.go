@@ -100,13 +100,9 @@ strace -f -o /out/traced /c/life numbers >/dev/null; echo "strace $?"
 		script.WriteString("echo 0 >/sys/kernel/tracing/events/syscalls/enable; cat /sys/kernel/monmod/armed; rmmod monmod && echo unloaded\n")
 		want.WriteString("0\nunloaded\n")
 
-		dir := t.TempDir()
-		if err := guest.BuildModule(k, filepath.Join(target.Root(), "kmod"), dir); err != nil {
-			t.Fatal(err)
-		}
 		page := map[guest.Kernel]string{guest.Linux61: "vsyscall=xonly", guest.Linux612: "vsyscall=emulate", guest.Newest: "vsyscall=xonly", guest.Sanitized: "vsyscall=xonly"}[k]
 		r := guest.Must(t, guest.Options{
-			Kernel: k, Files: clients(t, map[string]string{"/m": dir}), Append: page, Script: script.String(), Timeout: 6 * time.Minute,
+			Kernel: k, Files: clients(t, map[string]string{"/m": module(t, k)}), Append: page, Script: script.String(), Timeout: 6 * time.Minute,
 		})
 		got := strings.Split(strings.TrimSpace(string(r.Output)), "\n")
 		for i := range got {
@@ -145,7 +141,7 @@ func TestLoads(t *testing.T) {
 	}
 	most(t, func(t *testing.T, k guest.Kernel) {
 		r := guest.Must(t, guest.Options{
-			Kernel: k, Files: project(t, k), MemoryMB: 2048, Serial: true, Script: fmt.Sprintf("times=%d\n", times) + loads, Timeout: 8 * time.Minute,
+			Kernel: k, Files: project(t, k), MemoryMB: 2048, Script: fmt.Sprintf("times=%d\n", times) + loads, Timeout: 8 * time.Minute,
 		})
 		if out := string(r.Output); !strings.Contains(out, fmt.Sprintf("loaded %d times\n", times)) || strings.Contains(out, "wrong: ") {
 			t.Errorf("%s", r)

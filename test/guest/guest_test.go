@@ -1,5 +1,5 @@
 // Package guest has the tests that need another kernel than this system's: what is promised of each kernel of the matrix, and
-// of the module in it. Guests are emulated, one after the other.
+// of the module in it. Guests are emulated, as many at a time as there are processors: each takes one thread.
 package guest
 
 import (
@@ -23,7 +23,14 @@ func TestMain(m *testing.M) {
 	if limit := flag.Lookup("test.timeout").Value.(flag.Getter).Get().(time.Duration); limit > 0 {
 		proc.EndBy(time.Now().Add(limit - 10*time.Second))
 	}
+	dir, err := os.MkdirTemp("", "mm-")
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "make a folder for modules: %v\n", err)
+		os.Exit(1)
+	}
+	built.dir = dir
 	code := m.Run()
+	os.RemoveAll(dir)
 	if left := proc.Orphans(time.Second); len(left) > 0 {
 		fmt.Fprintf(os.Stderr, "these processes were left behind: %q\n", left)
 		code = max(code, 1)
@@ -55,8 +62,10 @@ func soaks() bool { return os.Getenv("MONMOD_SOAK") != "" }
 func with(t *testing.T, these []guest.Kernel, test func(t *testing.T, k guest.Kernel)) {
 	t.Helper()
 	needs(t)
+	t.Parallel()
 	for _, k := range these {
 		t.Run(k.String(), func(t *testing.T) {
+			t.Parallel()
 			if _, err := guest.Fetch(k); errors.Is(err, guest.ErrNotServed) {
 				t.Skip(err)
 			}
@@ -108,17 +117,13 @@ func TestBoots(t *testing.T) {
 func TestModule(t *testing.T) {
 	source := filepath.Join(target.Root(), "kmod")
 	each(t, func(t *testing.T, k guest.Kernel) {
-		dir := t.TempDir()
 		if k.Checkable() {
 			if err := guest.CheckModule(k, source); err != nil {
 				t.Error(err)
 			}
 		}
-		if err := guest.BuildModule(k, source, dir); err != nil {
-			t.Fatal(err)
-		}
 		r := guest.Must(t, guest.Options{
-			Kernel: k, Files: map[string]string{"/m": dir},
+			Kernel: k, Files: map[string]string{"/m": module(t, k)},
 			Script: "insmod /m/monmod.ko && lsmod && rmmod monmod && insmod /m/monmod.ko && rmmod monmod",
 		})
 		if loads := strings.Count(r.Dmesg, "monmod: module loaded"); loads != 2 {

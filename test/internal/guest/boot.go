@@ -28,7 +28,6 @@ type Options struct {
 	Append   string            // more for the kernel's command line
 	QEMU     []string          // more arguments for QEMU
 	Counting bool              // the guest's clock counts instructions, one a nanosecond: costs repeat. CPUs must be 1
-	Serial   bool              // emulate all processors by one thread: for scripts that have the kernel change its code often (see run)
 	Timeout  time.Duration     // for boot and script; 0: 5 minutes, an emulated machine on a busy one is slow
 }
 
@@ -63,23 +62,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	return run(ctx, o, card{})
 }
 
-// run boots again where a kernel died before the script began: nothing of the project's has run then. Emulated processors that run
-// in parallel sometimes execute a breakpoint which another has just taken out of the kernel's code (static keys, of which a boot
-// sets many), and a kernel ends by that. With a peer there is no second time: it waits for the first.
 func run(ctx context.Context, o Options, net card) (Result, error) {
-	for try := 1; ; try++ {
-		r, err := once(ctx, o, net)
-		died := len(r.Problems) > 0 && !strings.Contains(r.Console, begins)
-		if err == nil || ctx.Err() != nil || !died || net.qemu != nil || try == 3 {
-			return r, err
-		}
-	}
-}
-
-// begins is what a guest writes on its console when it has booted.
-const begins = "guest: the script begins"
-
-func once(ctx context.Context, o Options, net card) (Result, error) {
 	f, err := Fetch(o.Kernel)
 	if err != nil {
 		return Result{}, err
@@ -151,7 +134,8 @@ func (b *boot) start(ctx context.Context, o Options, net card) (proc.Result, err
 	return p.Wait(), nil
 }
 
-// argv is QEMU's command line. The clock is said to be reliable because reading another one is a system call, and watchdogs
+// argv is QEMU's command line. One thread emulates all processors, by turns: those that run in parallel sometimes execute a breakpoint
+// which another has just taken out of the kernel's code (static keys, tracepoints), and a kernel ends by that. The clock is said to be reliable because reading another one is a system call, and watchdogs
 // are off because what they see is that this machine is busy. The first oops ends the guest.
 func (b *boot) argv(o Options, net card) []string {
 	cpus, memory := o.CPUs, o.MemoryMB
@@ -168,12 +152,8 @@ func (b *boot) argv(o Options, net card) []string {
 	}
 	line := "console=ttyS0 loglevel=5 panic=-1 oops=panic tsc=reliable no_timer_check nowatchdog " +
 		"rcupdate.rcu_cpu_stall_suppress=1 random.trust_cpu=on net.ifnames=0 " + more + o.Append
-	threads := "multi"
-	if o.Counting || o.Serial {
-		threads = "single"
-	}
 	argv := []string{
-		"/usr/bin/qemu-system-x86_64", "-accel", "tcg,thread=" + threads, "-cpu", "max", "-smp", strconv.Itoa(cpus), "-m", strconv.Itoa(memory),
+		"/usr/bin/qemu-system-x86_64", "-accel", "tcg,thread=single", "-cpu", "max", "-smp", strconv.Itoa(cpus), "-m", strconv.Itoa(memory),
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "file:console",
 		"-kernel", b.kernel.Image(), "-initrd", b.initramfs, "-append", line,
 		"-drive", "file=" + b.root + ",if=none,id=root,format=raw,readonly=on", "-device", "virtio-blk-pci,drive=root",

@@ -36,7 +36,6 @@ archive=/dev/$(port archive)
 mkfifo /.guest/pipe
 cat /.guest/pipe >"$output" &
 reader=$!
-echo "guest: the script begins" # boot.go looks for it
 bash /.guest/script </dev/null >/.guest/pipe 2>&1
 code=$?
 
