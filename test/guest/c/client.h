@@ -255,4 +255,21 @@ static inline void until_armed(long n)
 	check(number_in("armed") == n);
 }
 
+struct named_check {
+	const char *name;
+	void (*run)(void);
+};
+
+/* Runs the one that the first argument names. Returns the program's exit code. */
+static inline int run_check(const struct named_check *all, unsigned long n, int argc, char **argv)
+{
+	for (unsigned long i = 0; argc == 2 && i < n; i++)
+		if (!strcmp(all[i].name, argv[1])) {
+			open_session();
+			all[i].run();
+			return 0;
+		}
+	return 2;
+}
+
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What armed programs may do, and when they end: `life NAME…` runs checks, `life` alone lists them. */
+/* What armed programs may do, and when they end: `life NAME` runs one check. */
 #include "client.h"
 
 uint64_t before[16], after[16], flags_before, flags_after, red_before[16], red_after[16];
@@ -431,10 +431,7 @@ static void sud(void)
 	check(kill(armed, SIGKILL) == 0 && ends(armed) == 128 + SIGKILL);
 }
 
-static const struct {
-	const char *name;
-	void (*run)(void);
-} all[] = {
+static const struct named_check all[] = {
     {"registers", registers}, {"numbers", numbers},   {"forked", forked},       {"threads", threads}, {"vforked", vforked},
     {"strays", strays},       {"executed", executed}, {"dropped", dropped},     {"closed", closed},   {"namespace", namespace},
     {"inside", inside},       {"switches", switches}, {"signalled", signalled}, {"sud", sud},         {"fresh", fresh},
@@ -443,12 +440,5 @@ static const struct {
 
 int main(int argc, char **argv)
 {
-	for (int k = 1; k < argc; k++)
-		for (unsigned int i = 0; i < sizeof(all) / sizeof(*all); i++)
-			if (!strcmp(all[i].name, argv[k])) {
-				open_session();
-				all[i].run();
-				return 0;
-			}
-	return 2;
+	return run_check(all, sizeof(all) / sizeof(*all), argc, argv);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who may look at armed programs, and who may not: `watch NAME…` runs checks. */
+/* Who may look at armed programs, and who may not: `watch NAME` runs one check. */
 #include "client.h"
 #include <linux/perf_event.h>
 
@@ -131,19 +131,9 @@ static void profiled(void)
 	check(kill(pid, SIGKILL) == 0 && ends(pid) == 128 + SIGKILL);
 }
 
-static const struct {
-	const char *name;
-	void (*run)(void);
-} all[] = {{"traced", traced}, {"attached", attached}, {"watched", watched}, {"profiled", profiled}};
+static const struct named_check all[] = {{"traced", traced}, {"attached", attached}, {"watched", watched}, {"profiled", profiled}};
 
 int main(int argc, char **argv)
 {
-	for (int k = 1; k < argc; k++)
-		for (unsigned int i = 0; i < sizeof(all) / sizeof(*all); i++)
-			if (!strcmp(all[i].name, argv[k])) {
-				open_session();
-				all[i].run();
-				return 0;
-			}
-	return 2;
+	return run_check(all, sizeof(all) / sizeof(*all), argc, argv);
 }
