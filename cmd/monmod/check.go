@@ -22,7 +22,7 @@ func newCheck() *cobra.Command {
 			"skopeo copy docker://IMAGE oci:LAYOUT:TAG makes it) it looks at the program and its libraries without starting\n" +
 			"anything, and lists what certainly, probably or perhaps will not run as variants. The exit code is 1 where\n" +
 			"something certainly will not.",
-		Args: usageArgs(cobra.MaximumNArgs(1)),
+		Args: arguments(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if given := len(args) + count(bundle) + count(image); given != 1 {
 				return usage(errors.New("name one thing to check: a group file, --bundle DIR or --image LAYOUT[:TAG]"))

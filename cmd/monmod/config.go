@@ -17,7 +17,7 @@ func newKeygen() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keygen --config FILE --out DIR",
 		Short: "Make the keys of a group whose variants are on several hosts",
-		Args:  usageArgs(cobra.NoArgs),
+		Args:  arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if file == "" || dir == "" {
 				return usage(errors.New("keygen needs --config FILE and --out DIR"))
@@ -45,7 +45,7 @@ func newVersion() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Show the version",
-		Args:  usageArgs(cobra.NoArgs),
+		Args:  arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), "monmod %s, arena and library protocol %d, peer protocol %d\n",
 				supervisor.Version, supervisor.ProtocolVersion, supervisor.PeerVersion)
@@ -60,7 +60,7 @@ func newDoctor() *cobra.Command {
 		Short: "Show which back ends hold on this host, and what else monmod needs",
 		Long: "Shows which back ends hold on this host, why others do not, and what else monmod needs. The exit code is 0 where\n" +
 			"programs can be run as variants here, by some back end, and 78 where they cannot.",
-		Args: usageArgs(cobra.NoArgs),
+		Args: arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			backend, missing := false, []string(nil)
 			for _, f := range supervisor.Diagnose() {

@@ -53,7 +53,7 @@ func (f *groupFlags) load() (*config.Group, error) {
 			}
 		}
 		if err := g.Set(s.key, s.value, "option --"+s.key); err != nil {
-			return nil, err
+			return nil, usage(err) // in a file it would be configuration; here it is the command line that makes no sense
 		}
 	}
 	return g, nil

@@ -23,7 +23,7 @@ func newPs() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ps",
 		Short: "List the groups that run on this host",
-		Args:  usageArgs(cobra.NoArgs),
+		Args:  arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			groups, err := supervisor.List()
 			if err != nil {
@@ -82,7 +82,7 @@ func newReport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "report [FILE | --last]",
 		Short: "Show a divergence report, by default the newest",
-		Args:  usageArgs(cobra.MaximumNArgs(1)),
+		Args:  arguments(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path, err := reportPath(args, last, dir)
 			if err != nil {
@@ -138,7 +138,7 @@ func newEvents() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "events",
 		Short: "Show what happened to groups on this host",
-		Args:  usageArgs(cobra.NoArgs),
+		Args:  arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			named := dir != ""
 			if !named {

@@ -47,8 +47,14 @@ func TestExitCodes(t *testing.T) {
 		{"run --variants 3 --config " + good + " -- true", supervisor.ExitUsage, ""},
 		{"run --config " + far + " -- true", supervisor.ExitUsage, ""},
 		{"run --id 7 --config " + good + " -- true", supervisor.ExitConfig, ""},
-		{"run --variants 2 --policy none -- true", supervisor.ExitConfig, ""},
-		{"run --variants 2 --policy commit -- true", supervisor.ExitConfig, ""},
+		{"run --variants 2 --policy none -- true", supervisor.ExitUsage, ""},
+		{"run --variants 2 --policy commit -- true", supervisor.ExitUsage, ""},
+		{"run --variants 2 --backend none -- true", supervisor.ExitUsage, ""},
+		{"supervise --id 1 --config " + good + " --policy none", supervisor.ExitUsage, ""},
+		{"run --config " + file("policy.yaml", "leader: 1\nvariants: [{id: 1}, {id: 2}]\npolicy: none\n") + " -- true", supervisor.ExitConfig, ""},
+		{"help", 0, "keygen"},
+		{"help keygen", 0, "--out"},
+		{"help kmod status", 0, "--json"},
 		{"run --variants 2 --backend kmod -- true", supervisor.ExitConfig, ""},
 		{"run --config " + wrong + " -- true", supervisor.ExitConfig, ""},
 		{"run --variants 2 -- /no/such/program", 127, ""},
@@ -302,6 +308,34 @@ func TestNonsenseIsNoUsage(t *testing.T) {
 		code, out, msg := monmod(c.args...)
 		if code != supervisor.ExitUsage || out != "" || !strings.Contains(msg, c.want) || strings.Contains(msg, "strconv") {
 			t.Errorf("monmod %q: exit code %d, %q, %q, want %q", c.args, code, out, msg, c.want)
+		}
+	}
+}
+
+// TestUsageSaysWhatToDo: a command line that makes no sense gets 64, and where it says what would make sense.
+func TestUsageSaysWhatToDo(t *testing.T) {
+	for _, c := range []struct{ args, want string }{
+		{"--x", "unknown flag: --x: `monmod --help` lists"},
+		{"run --x", "unknown flag: --x: `monmod run --help` lists"},
+		{"run -z", "'z' in -z: `monmod run --help` lists"},
+		{"run --variants", "flag needs an argument: --variants: `monmod run --help` lists"},
+		{"run --=3", "bad flag syntax: --=3: `monmod run --help` lists"},
+		{"kmod status --x", "`monmod kmod status --help` lists"},
+		{"nonsense", "monmod has no command \"nonsense\": `monmod --help` lists them"},
+		{"rum", "did you mean `monmod run`? `monmod --help` lists them"},
+		{"kmod reload", "did you mean `monmod kmod load` or `monmod kmod unload`? `monmod kmod --help`"},
+		{"help nonsense", "has no command \"nonsense\": `monmod --help`"},
+		{"help kmod nonsense", "has no command \"nonsense\": `monmod kmod --help`"},
+		{"help ps nonsense", "`monmod ps --help`"},
+		{"ps more", "monmod ps takes no arguments, and was given \"more\": leave it out, or see `monmod ps --help`"},
+		{"check a b", "takes 1 argument at most, and was given 2: leave \"b\" out, or see `monmod check --help`"},
+		{"run --variants 2 --policy none -- true", "option --policy: \"none\" is no policy: write one of full, base, nonsocket_ro"},
+		{"run --variants 2 --policy soket_rw -- true", "did you mean \"socket_rw\"? It is one of full, base,"},
+		{"run --variants 2 --backend none -- true", "option --backend: \"none\" is no backend: write one of auto, sud, kmod"},
+	} {
+		code, out, msg := monmod(strings.Fields(c.args)...)
+		if code != supervisor.ExitUsage || out != "" || !strings.Contains(msg, c.want) || strings.Count(msg, "\n") != 1 {
+			t.Errorf("monmod %s: exit code %d, %q, %q, want %q", c.args, code, out, msg, c.want)
 		}
 	}
 }
