@@ -17,6 +17,8 @@ func newKeygen() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keygen --config FILE --out DIR",
 		Short: "Make the keys of a group whose variants are on several hosts",
+		Long: "Makes the keys of a group whose variants are on several hosts, and never overwrites any. The exit code is 78 where\n" +
+			"the group's file is wrong and 1 where the keys cannot be made.",
 		Args:  arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if file == "" || dir == "" {
@@ -28,7 +30,7 @@ func newKeygen() *cobra.Command {
 			}
 			made, err := keys.Generate(g.Name, g.Members(), dir)
 			if err != nil {
-				return &supervisor.Failure{Code: supervisor.ExitConfig, Err: err}
+				return err
 			}
 			for _, path := range made {
 				fmt.Fprintln(cmd.OutOrStdout(), path)
