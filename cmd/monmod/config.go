@@ -19,7 +19,7 @@ func newKeygen() *cobra.Command {
 		Short: "Make the keys of a group whose variants are on several hosts",
 		Long: "Makes the keys of a group whose variants are on several hosts, and never overwrites any. The exit code is 78 where\n" +
 			"the group's file is wrong and 1 where the keys cannot be made.",
-		Args:  arguments(0),
+		Args: arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if file == "" || dir == "" {
 				return usage(errors.New("keygen needs --config FILE and --out DIR"))
@@ -61,7 +61,8 @@ func newDoctor() *cobra.Command {
 		Use:   "doctor",
 		Short: "Show which back ends hold on this host, and what else monmod needs",
 		Long: "Shows which back ends hold on this host, why others do not, and what else monmod needs. The exit code is 0 where\n" +
-			"programs can be run as variants here, by some back end, and 78 where they cannot.",
+			"programs can be run as variants here, by some back end, and 78 where they cannot. Where only reports and events\n" +
+			"cannot be kept, programs can be run.",
 		Args: arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			backend, missing := false, []string(nil)
@@ -71,7 +72,7 @@ func newDoctor() *cobra.Command {
 					mark = "yes"
 				}
 				backend = backend || f.Holds && f.Backend
-				if !f.Holds && !f.Backend {
+				if !f.Holds && !f.Backend && !f.Spare {
 					missing = append(missing, f.Name)
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "%s  %-12s %s\n", mark, f.Name, f.Words)

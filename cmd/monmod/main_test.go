@@ -175,10 +175,27 @@ func TestDoctorFailsWhereNothingRuns(t *testing.T) {
 	if code != supervisor.ExitConfig || !strings.Contains(msg, "it lacks libmonmod.so:") || !strings.Contains(out, "no   libmonmod.so") {
 		t.Errorf("without the library: exit code %d, %q, %q", code, out, msg)
 	}
-	if err := os.WriteFile(library, nil, 0o755); err != nil {
+	whole, err := os.ReadFile("/bin/true") // as good a shared object as another, to who only looks at it
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.Remove(library) })
+	for _, part := range [][]byte{nil, whole[:len(whole)/2]} {
+		if err := os.WriteFile(library, part, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		code, out, msg := monmod("doctor")
+		if code != supervisor.ExitConfig || !strings.Contains(msg, "it lacks libmonmod.so:") || !strings.Contains(out, "damaged") {
+			t.Errorf("with %d bytes of the library: exit code %d, %q, %q", len(part), code, out, msg)
+		}
+		code, _, msg = monmod("run", "--variants", "2", "--logs", t.TempDir(), "--", "true")
+		if code != supervisor.ExitConfig || !strings.Contains(msg, library+": it is damaged") || !strings.Contains(msg, "install it again") {
+			t.Errorf("run with %d bytes of the library: exit code %d, %q", len(part), code, msg)
+		}
+	}
+	if err := os.WriteFile(library, whole, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	if code, out, msg := monmod("doctor"); code != 0 || msg != "" {
 		t.Errorf("with all that it takes: exit code %d, %q, %q", code, out, msg)
 	}

@@ -40,10 +40,10 @@ type RunOptions struct {
 // error, a *Failure for one that has a code of its own, code is what monmod is to leave with: the program did not run, or
 // the group was ended. ctx ends the group.
 func Run(ctx context.Context, opts RunOptions) (code int, err error) {
-	l, code, err := newLaunch(opts)
-	if err == nil {
-		code, err = ExitConfig, enoughFiles(len(opts.Group.Variants))
+	if err := enoughFiles(len(opts.Group.Variants)); err != nil { // first: Go itself ends the process where no file can be opened
+		return ExitConfig, err
 	}
+	l, code, err := newLaunch(opts)
 	if err != nil {
 		return code, err
 	}
