@@ -58,10 +58,7 @@ func checkFile(out io.Writer, file string) error {
 	if err != nil {
 		return err
 	}
-	for _, s := range g.Meaning() {
-		if s.Key == "keys" {
-			s.Value = g.Keys // its meaning is only whether there are any
-		}
+	for _, s := range g.Shown() {
 		fmt.Fprintf(out, "%-16s %s\n", s.Key, s.Value)
 	}
 	fmt.Fprintf(out, "%-16s %s\n%-16s %x\n", "logs", g.Logs, "digest", g.Digest())

@@ -112,7 +112,27 @@ func TestCheckSaysAKeyOnce(t *testing.T) {
 			t.Errorf("%s stands there again:\n%s", key, out)
 		}
 	}
+	if !strings.Contains(out, `{id="1" address="10.0.0.1" port="7772"} {id="2" address="10.0.0.2" port="7772"}`) {
+		t.Errorf("the variants with their addresses are not shown:\n%s", out)
+	}
 	if code != 0 || len(seen) < 15 || !strings.Contains(out, "\nkeys             /etc/monmod/keys/web\n") {
+		t.Errorf("exit code %d\n%s", code, out)
+	}
+}
+
+// TestCheckLeavesOutWhatIsNotSaid: elements of lists show what they say, and no empty values.
+func TestCheckLeavesOutWhatIsNotSaid(t *testing.T) {
+	group := filepath.Join(t.TempDir(), "web.yaml")
+	if err := os.WriteFile(group, []byte("leader: 1\nvariants: [{id: 1}, {id: 2}]\nrules: [{path: /b, data: own}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, out, _ := monmod("check", group)
+	for _, want := range []string{"\nvariants         {id=\"1\"} {id=\"2\"}\n", "\nrules            {call=\"*\" path=\"/b\" data=\"own\"}\n"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("it does not show %q:\n%s", want, out)
+		}
+	}
+	if code != 0 || strings.Contains(out, `""`) {
 		t.Errorf("exit code %d\n%s", code, out)
 	}
 }
