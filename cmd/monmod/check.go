@@ -10,6 +10,7 @@ import (
 
 	"github.com/monmod/monmod/internal/config"
 	"github.com/monmod/monmod/internal/preflight"
+	"github.com/monmod/monmod/internal/words"
 	"github.com/monmod/monmod/runtime"
 )
 
@@ -63,10 +64,10 @@ func checkFile(out io.Writer, file string) error {
 	}
 	fmt.Fprintf(out, "%-16s %s\n%-16s %x\n", "logs", g.Logs, "digest", g.Digest())
 	for _, note := range g.Notes {
-		fmt.Fprintln(out, "note:", note)
+		fmt.Fprintln(out, "note:", words.Printable(note))
 	}
 	if err := g.CheckLogs(); err != nil {
-		fmt.Fprintln(out, "note:", err)
+		fmt.Fprintln(out, "note:", words.Printable(err.Error()))
 	}
 	return nil
 }
@@ -84,10 +85,10 @@ func checkBundle(out io.Writer, dir string) error {
 func printFindings(out io.Writer, r *preflight.Report, refused error) error {
 	fmt.Fprintf(out, "command: %s\n", printableArgs(r.Command))
 	if refused != nil {
-		fmt.Fprintf(out, "%-13s  %v\n", preflight.Certain, refused)
+		fmt.Fprintf(out, "%-13s  %s\n", preflight.Certain, words.Message(refused.Error()))
 	}
 	for _, f := range r.Findings {
-		fmt.Fprintf(out, "%-13s  %s: %s\n", f.Severity, printableArg(f.Path), f.Words)
+		fmt.Fprintf(out, "%-13s  %s: %s\n", f.Severity, printableArg(f.Path), words.Printable(f.Words))
 	}
 	if slices.ContainsFunc(r.Findings, func(f preflight.Finding) bool { return f.Severity == preflight.Possible }) {
 		fmt.Fprintln(out, "What it can do and this version cannot ends the group where it is done, with a message that names the call (io_uring\n"+

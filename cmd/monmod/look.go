@@ -16,6 +16,7 @@ import (
 
 	"github.com/monmod/monmod/internal/report"
 	"github.com/monmod/monmod/internal/supervisor"
+	"github.com/monmod/monmod/internal/words"
 )
 
 func newPs() *cobra.Command {
@@ -152,7 +153,7 @@ func newEvents() *cobra.Command {
 			var wrong error // the command's result, once all else is shown
 			show := func(e supervisor.Entry) error { return printEvent(cmd, e, asJSON) }
 			bad := func(err error) {
-				fmt.Fprintf(cmd.ErrOrStderr(), "monmod: %v\n", err)
+				fmt.Fprintf(cmd.ErrOrStderr(), "monmod: %s\n", words.Message(err.Error()))
 				wrong = exitCode(failed)
 			}
 			for {

@@ -378,3 +378,43 @@ func TestUsageSaysWhatToDo(t *testing.T) {
 		}
 	}
 }
+
+// TestMessagesLeaveTheTerminalAlone: names of programs, files and flags come from anywhere, and are printed so that they do nothing.
+func TestMessagesLeaveTheTerminalAlone(t *testing.T) {
+	const evil, shown = "\x1b[31m\nmonmod: all is well\r", `\x1b[31m`
+	dir := t.TempDir()
+	script := filepath.Join(dir, evil)
+	if err := os.WriteFile(script, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	bundle := filepath.Join(dir, "bundle")
+	if err := os.MkdirAll(filepath.Join(bundle, "rootfs"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	spec, err := json.Marshal(map[string]any{"process": map[string]any{"args": []string{"/" + evil}}, "root": map[string]any{"path": "rootfs"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(bundle, "config.json"), spec, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "logs", evil), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "logs", evil, supervisor.EventFile), []byte("garbage\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{evil}, {"--" + evil}, {"-" + evil}, {"ps", evil}, {"report", evil}, {"report", "a", evil}, {"check", evil}, {"check", "--bundle", evil},
+		{"check", "--image", evil}, {"check", "--bundle", bundle}, {"events", "--logs", evil}, {"events", "--logs", filepath.Join(dir, "logs")},
+		{"kmod", "load", evil}, {"run", "--variants", evil, "--", "true"}, {"run", "--config", evil, "--", "true"},
+		{"run", "--variants", "2", "--policy", evil, "--", "true"}, {"run", "--variants", "2", "--", evil}, {"run", "--variants", "2", "--", "/" + evil},
+		{"run", "--variants", "2", "--", script}, {"run", "--variants", "2", "--", dir + "/" + evil + "/"},
+	} {
+		_, out, msg := monmod(args...)
+		text := out + msg
+		if !strings.Contains(text, shown) || strings.ContainsAny(text, "\x1b\r") || strings.Contains(text, "\nmonmod: all") {
+			t.Errorf("monmod %q: %q", args, text)
+		}
+	}
+}
