@@ -91,7 +91,7 @@ func (s *session) run(ctx context.Context, bring func(context.Context) error) (c
 	if err := s.group.CheckLogs(); err != nil {
 		return ExitConfig, err
 	}
-	s.journal = openJournal(s.group.Logs, s.group.Name, func(err error) { s.log.Warn(err) })
+	s.journal = newJournal(s.group.Logs, s.group.Name, func(err error) { s.log.Warn(err) })
 	defer func() { err = errors.Join(err, s.journal.close()) }()
 	if s.board, err = openBoard(s.group.Name, s.alone()); err != nil {
 		return ExitConfig, err
