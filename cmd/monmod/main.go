@@ -75,6 +75,7 @@ func (o *output) Write(p []byte) (int, error) {
 func execute(root *cobra.Command, args []string) int {
 	out := &output{Writer: root.OutOrStdout()}
 	root.SetOut(out)
+	completionWithWords(root)
 	root.SetArgs(args)
 	cmd, err := root.ExecuteC()
 	var code exitCode

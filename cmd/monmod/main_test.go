@@ -55,6 +55,7 @@ func TestExitCodes(t *testing.T) {
 		{"help", 0, "keygen"},
 		{"help keygen", 0, "--out"},
 		{"help kmod status", 0, "--json"},
+		{"completion bash", 0, "complete"},
 		{"run --variants 2 --backend kmod -- true", supervisor.ExitConfig, ""},
 		{"run --config " + wrong + " -- true", supervisor.ExitConfig, ""},
 		{"run --variants 2 -- /no/such/program", 127, ""},
@@ -248,7 +249,7 @@ func TestPrintingFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, args := range []string{"--version", "--help", "version", "help run", "run --help", "ps", "ps --json", "check " + group,
+	for _, args := range []string{"--version", "--help", "version", "completion bash", "help run", "run --help", "ps", "ps --json", "check " + group,
 		"check --bundle " + bundle, "events --logs " + dir, "events --json --logs " + dir, "report " + shown, "report --json " + shown,
 		"keygen --config " + group + " --out " + filepath.Join(dir, "keys")} {
 		var msg bytes.Buffer
@@ -366,6 +367,9 @@ func TestUsageSaysWhatToDo(t *testing.T) {
 		{"help nonsense", "has no command \"nonsense\": `monmod --help`"},
 		{"help kmod nonsense", "has no command \"nonsense\": `monmod kmod --help`"},
 		{"help ps nonsense", "`monmod ps --help`"},
+		{"completion", "name a shell: `monmod completion --help`"},
+		{"completion fisch", "did you mean `monmod completion fish`? `monmod completion --help`"},
+		{"completion bash more", "monmod completion bash takes no arguments"},
 		{"ps more", "monmod ps takes no arguments, and was given \"more\": leave it out, or see `monmod ps --help`"},
 		{"check a b", "takes 1 argument at most, and was given 2: leave \"b\" out, or see `monmod check --help`"},
 		{"run --variants 2 --policy none -- true", "option --policy: \"none\" is no policy: write one of full, base, nonsocket_ro"},

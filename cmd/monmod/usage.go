@@ -69,3 +69,21 @@ func helpWithWords(root *cobra.Command) {
 		}
 	}
 }
+
+// completionWithWords adds the library's command that prints completions for shells, and has it refuse what it does not know as
+// others do. It keeps the place where the root prints, so that must be set before.
+func completionWithWords(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	for _, completion := range root.Commands() {
+		if completion.Name() != "completion" {
+			continue
+		}
+		completion.Args = arguments(0)
+		completion.RunE = func(cmd *cobra.Command, _ []string) error {
+			return usage(fmt.Errorf("name a shell: `%s --help` lists them", cmd.CommandPath()))
+		}
+		for _, shell := range completion.Commands() {
+			shell.Args = arguments(0)
+		}
+	}
+}
