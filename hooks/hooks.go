@@ -17,6 +17,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/monmod/monmod/internal/control"
+	"github.com/monmod/monmod/internal/words"
 )
 
 // maxState bounds the state that the low-level runtime gives, in bytes.
@@ -26,7 +27,7 @@ const maxState = 4 << 20
 // the container's state. It returns an exit status.
 func Main(args []string, stdin io.Reader, stderr io.Writer) int {
 	if err := run(args, stdin); err != nil {
-		fmt.Fprintf(stderr, "monmod-runtime hook: %v\n", err)
+		fmt.Fprintf(stderr, "monmod-runtime hook: %s\n", words.Message(err.Error()))
 		return 1
 	}
 	return 0

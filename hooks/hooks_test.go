@@ -33,6 +33,11 @@ func TestMainRefuses(t *testing.T) {
 			}
 		})
 	}
+	var stderr bytes.Buffer
+	Main([]string{"poststop", "--container", "x\x1b[2J"}, strings.NewReader(`{"id":"x\u001b[2J"}`), &stderr)
+	if strings.Contains(stderr.String(), "\x1b") || !strings.HasPrefix(stderr.String(), "monmod-runtime hook: ") {
+		t.Errorf("a name that clears the screen: %q", stderr.String())
+	}
 	if code := Main(strings.Fields("poststop --container mm-no-such"), strings.NewReader(`{"id":"mm-no-such"}`), os.Stderr); code != 0 {
 		t.Errorf("poststop of what is gone: %d", code)
 	}

@@ -31,6 +31,14 @@ func TestInstall(t *testing.T) {
 	if out, err := install(t, build, dest, "opt"); err == nil || !strings.Contains(out, "absolute") {
 		t.Errorf("a relative prefix: %v\n%s", err, out)
 	}
+	for _, relative := range []string{"rel", "./rel", "~/rel"} {
+		if out, err := install(t, build, relative, "/opt/m"); err == nil || !strings.Contains(out, "DESTDIR="+relative+" is not an absolute path: write DESTDIR=/") {
+			t.Errorf("a relative DESTDIR %s: %v\n%s", relative, err, out)
+			if err := os.RemoveAll(relative); err != nil {
+				t.Error(err)
+			}
+		}
+	}
 	out, err := install(t, build, dest, "/opt/m")
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)

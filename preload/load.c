@@ -204,7 +204,10 @@ static void map_image(struct mm_boot *b, int fd, const char *path, u64 want, str
 	    eh.e_machine != EM_X86_64 || (eh.e_type != ET_EXEC && eh.e_type != ET_DYN) || eh.e_phentsize != sizeof(ph[0]) ||
 	    !eh.e_phnum || eh.e_phnum > PHDRS ||
 	    mm_sys4(__NR_pread64, fd, ph, eh.e_phnum * sizeof(ph[0]), eh.e_phoff) != (long)(eh.e_phnum * sizeof(ph[0])))
-		mm_boot_fail(b, 126, -ENOEXEC, "exec format error (not a 64-bit x86 ELF program):", path);
+		mm_boot_fail(b, 126, -ENOEXEC,
+			     "neither a 64-bit x86 ELF program nor a script that begins with #! (write #!/bin/sh as its first "
+			     "line, or run it by sh):",
+			     path);
 	for (u32 i = 0; i < eh.e_phnum; i++) {
 		if (ph[i].p_type == PT_LOAD) {
 			if (!sound(&ph[i]))

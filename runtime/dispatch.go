@@ -93,6 +93,9 @@ func (w *wrapper) prepare(inv *Invocation) (words []string, err error) {
 	if inv.Help {
 		return inv.Args, nil
 	}
+	if inv.asksVersion() && w.version(inv) == nil {
+		return nil, nil
+	}
 	if inv.Command == "features" && inv.Doubt == "" && w.features(inv) == nil {
 		return nil, nil
 	}

@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/monmod/monmod/internal/words"
 )
 
 // fail tells the engine why a command failed: one entry in the log file that it
@@ -14,7 +16,7 @@ import (
 // only thing ever written there: podman takes a log of two lines for garbage,
 // containerd reads the last error in it.
 func fail(inv *Invocation, stderr io.Writer, err error) {
-	message := strings.TrimSpace(err.Error())
+	message := words.Message(err.Error()) // docker prints it as it is
 	fmt.Fprintln(stderr, message)
 	if inv == nil {
 		return
@@ -31,7 +33,7 @@ func fail(inv *Invocation, stderr io.Writer, err error) {
 		path = rest
 	}
 	if err := appendLog(path, entry(inv, message)); err != nil {
-		fmt.Fprintf(stderr, "write the log: %v\n", err)
+		fmt.Fprintf(stderr, "write the log: %s\n", words.Message(err.Error()))
 	}
 }
 

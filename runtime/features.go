@@ -4,10 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-)
 
-// Version of the runtime, set when it is linked.
-var Version = "0.1.0-dev"
+	"github.com/monmod/monmod/internal/version"
+)
 
 // features prints what the low-level runtime can do, and what is added here:
 // engines learn which annotations must not come from just anyone.
@@ -41,7 +40,7 @@ func (w *wrapper) features(inv *Invocation) error {
 	if err != nil {
 		return err
 	}
-	if err := annotations.set("org.monmod.version", Version); err != nil {
+	if err := annotations.set("org.monmod.version", version.Number); err != nil {
 		return err
 	}
 	if err := f.set("annotations", annotations); err != nil {

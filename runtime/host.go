@@ -1,7 +1,6 @@
 package runtime
 
 import (
-	"debug/elf"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/monmod/monmod/internal/config"
+	"github.com/monmod/monmod/internal/library"
 )
 
 // Self is the path of the running program with links resolved; hooks call it
@@ -62,13 +62,8 @@ func FindLibrary(self string) (string, error) {
 }
 
 func checkLibrary(path string) error {
-	f, err := elf.Open(path)
-	if err != nil {
-		return fmt.Errorf("examine the library %s: %w: install it again (make install)", path, err)
-	}
-	defer f.Close()
-	if f.Class != elf.ELFCLASS64 || f.Machine != elf.EM_X86_64 || f.Type != elf.ET_DYN {
-		return fmt.Errorf("examine the library %s: it is no shared object for x86-64: install it again (make install)", path)
+	if err := library.Check(path); err != nil {
+		return err
 	}
 	info, err := os.Stat(path)
 	if err != nil {

@@ -66,7 +66,7 @@ func TestFindLowLevel(t *testing.T) {
 	}
 }
 
-// TestFail: one entry, in the form that the engine asked for.
+// TestFail: one entry, in the form that the engine asked for, of which nothing acts on the terminal that it ends at.
 func TestFail(t *testing.T) {
 	dir := t.TempDir()
 	for _, c := range []struct{ name, args, log string }{
@@ -79,16 +79,16 @@ func TestFail(t *testing.T) {
 				t.Fatal(err)
 			}
 			var stderr bytes.Buffer
-			fail(inv, &stderr, errors.New("no \"x\"\nhere"))
+			fail(inv, &stderr, errors.New("no \"x\x1b[2J\"\nhere"))
 			data, err := os.ReadFile(c.log)
 			if err != nil {
 				t.Fatal(err)
 			}
 			var e map[string]string
-			if err := json.Unmarshal(data, &e); err != nil || e["level"] != "error" || e["msg"] != "no \"x\"\nhere" || e["time"] == "" {
+			if err := json.Unmarshal(data, &e); err != nil || e["level"] != "error" || e["msg"] != "no \"x\\x1b[2J\"\n  here" || e["time"] == "" {
 				t.Errorf("logged %q: %v", data, err)
 			}
-			if stderr.String() != "no \"x\"\nhere\n" {
+			if stderr.String() != "no \"x\\x1b[2J\"\n  here\n" {
 				t.Errorf("said %q", stderr.String())
 			}
 		})

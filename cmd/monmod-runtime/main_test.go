@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/monmod/monmod/internal/control"
+	"github.com/monmod/monmod/internal/version"
 )
 
 // TestMain lets this one file be all three programs, by the name it is started
@@ -215,8 +216,17 @@ func TestTransparent(t *testing.T) {
 	h.nothingLeft(id)
 	direct, err := exec.Command("runc", "--version").Output()
 	h.must(err)
-	if r := h.run("--version"); r.stdout != string(direct) {
-		t.Errorf("--version: %+v", r)
+	first, rest, _ := strings.Cut(string(direct), "\n")
+	for _, args := range [][]string{{"--version"}, {"-v"}} {
+		r := h.run(args...)
+		own, others, ok := strings.Cut(strings.TrimPrefix(r.stdout, first+"\n"), "\n")
+		// dockerd takes the last line with the word "version" for the runtime's.
+		if !ok || !strings.HasPrefix(r.stdout, "runc version ") || others != rest || own != "monmod-runtime: "+version.Number || strings.Contains(own, " version") {
+			t.Errorf("%v: %+v", args, r)
+		}
+	}
+	if r := h.run("--help", "--version"); strings.Contains(r.stdout, "monmod-runtime:") {
+		t.Errorf("--help --version: %+v", r)
 	}
 	if r := h.run("run", "--bundle", dir); r.code == 0 || r.stdout != "" || !strings.Contains(r.stderr, "no container ID was given: monmod-runtime run --bundle DIR ID") {
 		t.Errorf("run without an ID: %+v", r)

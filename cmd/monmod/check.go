@@ -10,6 +10,7 @@ import (
 
 	"github.com/monmod/monmod/internal/config"
 	"github.com/monmod/monmod/internal/preflight"
+	"github.com/monmod/monmod/internal/words"
 	"github.com/monmod/monmod/runtime"
 )
 
@@ -22,7 +23,7 @@ func newCheck() *cobra.Command {
 			"skopeo copy docker://IMAGE oci:LAYOUT:TAG makes it) it looks at the program and its libraries without starting\n" +
 			"anything, and lists what certainly, probably or perhaps will not run as variants. The exit code is 1 where\n" +
 			"something certainly will not.",
-		Args: usageArgs(cobra.MaximumNArgs(1)),
+		Args: arguments(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if given := len(args) + count(bundle) + count(image); given != 1 {
 				return usage(errors.New("name one thing to check: a group file, --bundle DIR or --image LAYOUT[:TAG]"))
@@ -58,18 +59,15 @@ func checkFile(out io.Writer, file string) error {
 	if err != nil {
 		return err
 	}
-	for _, s := range g.Meaning() {
-		if s.Key == "keys" {
-			s.Value = g.Keys // its meaning is only whether there are any
-		}
+	for _, s := range g.Shown() {
 		fmt.Fprintf(out, "%-16s %s\n", s.Key, s.Value)
 	}
 	fmt.Fprintf(out, "%-16s %s\n%-16s %x\n", "logs", g.Logs, "digest", g.Digest())
 	for _, note := range g.Notes {
-		fmt.Fprintln(out, "note:", note)
+		fmt.Fprintln(out, "note:", words.Printable(note))
 	}
 	if err := g.CheckLogs(); err != nil {
-		fmt.Fprintln(out, "note:", err)
+		fmt.Fprintln(out, "note:", words.Printable(err.Error()))
 	}
 	return nil
 }
@@ -87,10 +85,10 @@ func checkBundle(out io.Writer, dir string) error {
 func printFindings(out io.Writer, r *preflight.Report, refused error) error {
 	fmt.Fprintf(out, "command: %s\n", printableArgs(r.Command))
 	if refused != nil {
-		fmt.Fprintf(out, "%-13s  %v\n", preflight.Certain, refused)
+		fmt.Fprintf(out, "%-13s  %s\n", preflight.Certain, words.Message(refused.Error()))
 	}
 	for _, f := range r.Findings {
-		fmt.Fprintf(out, "%-13s  %s: %s\n", f.Severity, printableArg(f.Path), f.Words)
+		fmt.Fprintf(out, "%-13s  %s: %s\n", f.Severity, printableArg(f.Path), words.Printable(f.Words))
 	}
 	if slices.ContainsFunc(r.Findings, func(f preflight.Finding) bool { return f.Severity == preflight.Possible }) {
 		fmt.Fprintln(out, "What it can do and this version cannot ends the group where it is done, with a message that names the call (io_uring\n"+

@@ -17,7 +17,9 @@ func newKeygen() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keygen --config FILE --out DIR",
 		Short: "Make the keys of a group whose variants are on several hosts",
-		Args:  usageArgs(cobra.NoArgs),
+		Long: "Makes the keys of a group whose variants are on several hosts, and never overwrites any. The exit code is 78 where\n" +
+			"the group's file is wrong and 1 where the keys cannot be made.",
+		Args: arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if file == "" || dir == "" {
 				return usage(errors.New("keygen needs --config FILE and --out DIR"))
@@ -28,7 +30,7 @@ func newKeygen() *cobra.Command {
 			}
 			made, err := keys.Generate(g.Name, g.Members(), dir)
 			if err != nil {
-				return &supervisor.Failure{Code: supervisor.ExitConfig, Err: err}
+				return err
 			}
 			for _, path := range made {
 				fmt.Fprintln(cmd.OutOrStdout(), path)
@@ -45,7 +47,7 @@ func newVersion() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Show the version",
-		Args:  usageArgs(cobra.NoArgs),
+		Args:  arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), "monmod %s, arena and library protocol %d, peer protocol %d\n",
 				supervisor.Version, supervisor.ProtocolVersion, supervisor.PeerVersion)
@@ -59,8 +61,9 @@ func newDoctor() *cobra.Command {
 		Use:   "doctor",
 		Short: "Show which back ends hold on this host, and what else monmod needs",
 		Long: "Shows which back ends hold on this host, why others do not, and what else monmod needs. The exit code is 0 where\n" +
-			"programs can be run as variants here, by some back end, and 78 where they cannot.",
-		Args: usageArgs(cobra.NoArgs),
+			"programs can be run as variants here, by some back end, and 78 where they cannot. Where only reports and events\n" +
+			"cannot be kept, programs can be run.",
+		Args: arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			backend, missing := false, []string(nil)
 			for _, f := range supervisor.Diagnose() {
@@ -69,7 +72,7 @@ func newDoctor() *cobra.Command {
 					mark = "yes"
 				}
 				backend = backend || f.Holds && f.Backend
-				if !f.Holds && !f.Backend {
+				if !f.Holds && !f.Backend && !f.Spare {
 					missing = append(missing, f.Name)
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "%s  %-12s %s\n", mark, f.Name, f.Words)

@@ -53,7 +53,11 @@ func (f *groupFlags) load() (*config.Group, error) {
 			}
 		}
 		if err := g.Set(s.key, s.value, "option --"+s.key); err != nil {
-			return nil, err
+			var later *config.NotInThisVersion
+			if errors.As(err, &later) {
+				return nil, err // the command line makes sense; another version would do it
+			}
+			return nil, usage(err)
 		}
 	}
 	return g, nil

@@ -14,7 +14,7 @@ func newKmod() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "kmod",
 		Short: "Look at, load and unload the kernel module",
-		Args:  usageArgs(cobra.NoArgs),
+		Args:  arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return usage(fmt.Errorf("say what to do: `monmod kmod --help` lists it"))
 		},
@@ -23,7 +23,7 @@ func newKmod() *cobra.Command {
 		&cobra.Command{
 			Use:   "load [FILE]",
 			Short: "Load the module that is installed for the running kernel, or FILE",
-			Args:  usageArgs(cobra.MaximumNArgs(1)),
+			Args:  arguments(1),
 			RunE: func(_ *cobra.Command, args []string) error {
 				return kmod.Load(append(args, "")[0])
 			},
@@ -31,13 +31,13 @@ func newKmod() *cobra.Command {
 		&cobra.Command{
 			Use:   "unload",
 			Short: "Unload the module; one that is in use stays",
-			Args:  usageArgs(cobra.NoArgs),
+			Args:  arguments(0),
 			RunE:  func(*cobra.Command, []string) error { return kmod.Unload() },
 		},
 		&cobra.Command{
 			Use:   "reset",
 			Short: "Kill every process of this host that the module monitors",
-			Args:  usageArgs(cobra.NoArgs),
+			Args:  arguments(0),
 			RunE:  func(*cobra.Command, []string) error { return kmod.Reset() },
 		})
 	return cmd
@@ -48,7 +48,7 @@ func newKmodStatus() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show the loaded module's state",
-		Args:  usageArgs(cobra.NoArgs),
+		Args:  arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := kmod.Read()
 			if err != nil {

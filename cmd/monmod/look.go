@@ -7,7 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
+	"strconv"
 	"text/tabwriter"
 	"time"
 
@@ -16,6 +16,7 @@ import (
 
 	"github.com/monmod/monmod/internal/report"
 	"github.com/monmod/monmod/internal/supervisor"
+	"github.com/monmod/monmod/internal/words"
 )
 
 func newPs() *cobra.Command {
@@ -23,7 +24,7 @@ func newPs() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ps",
 		Short: "List the groups that run on this host",
-		Args:  usageArgs(cobra.NoArgs),
+		Args:  arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			groups, err := supervisor.List()
 			if err != nil {
@@ -60,7 +61,8 @@ func printGroups(cmd *cobra.Command, groups []supervisor.Status) error {
 
 // printableArg quotes what could upset a terminal.
 func printableArg(s string) string {
-	return strings.Trim(fmt.Sprintf("%+q", s), `"`)
+	quoted := strconv.QuoteToASCII(s)
+	return quoted[1 : len(quoted)-1]
 }
 
 // logRoot is where groups keep their logs unless they say otherwise: the parent of each.
@@ -82,7 +84,7 @@ func newReport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "report [FILE | --last]",
 		Short: "Show a divergence report, by default the newest",
-		Args:  usageArgs(cobra.MaximumNArgs(1)),
+		Args:  arguments(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path, err := reportPath(args, last, dir)
 			if err != nil {
@@ -138,7 +140,7 @@ func newEvents() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "events",
 		Short: "Show what happened to groups on this host",
-		Args:  usageArgs(cobra.NoArgs),
+		Args:  arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			named := dir != ""
 			if !named {
@@ -152,7 +154,7 @@ func newEvents() *cobra.Command {
 			var wrong error // the command's result, once all else is shown
 			show := func(e supervisor.Entry) error { return printEvent(cmd, e, asJSON) }
 			bad := func(err error) {
-				fmt.Fprintf(cmd.ErrOrStderr(), "monmod: %v\n", err)
+				fmt.Fprintf(cmd.ErrOrStderr(), "monmod: %s\n", words.Message(err.Error()))
 				wrong = exitCode(failed)
 			}
 			for {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -30,13 +29,14 @@ func newRoot() *cobra.Command {
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
-		Args:              usageArgs(cobra.NoArgs),
+		Args:              arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return usage(errors.New("name a command: `monmod --help` lists them"))
 		},
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(flagError{err}) })
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(flagError{wrongFlag(cmd, err)}) })
 	root.AddCommand(newRun(), newSupervise(), newCheck(), newKeygen(), newPs(), newEvents(), newReport(), newDoctor(), newKmod(), newVersion(), newWatchdog())
+	helpWithWords(root)
 	strict(root)
 	return root
 }
@@ -50,18 +50,6 @@ func usage(err error) error { return usageError{err} }
 
 // flagError is a wrong flag, behind which nothing was read.
 type flagError struct{ error }
-
-func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return usage(err)
-		}
-		if slices.Contains(args, "") {
-			return usage(errors.New("an argument is empty: give it a value, or leave it out"))
-		}
-		return nil
-	}
-}
 
 // exitCode is an error whose text has been said already.
 type exitCode int
@@ -87,6 +75,7 @@ func (o *output) Write(p []byte) (int, error) {
 func execute(root *cobra.Command, args []string) int {
 	out := &output{Writer: root.OutOrStdout()}
 	root.SetOut(out)
+	completionWithWords(root)
 	root.SetArgs(args)
 	cmd, err := root.ExecuteC()
 	var code exitCode

@@ -47,8 +47,15 @@ func TestExitCodes(t *testing.T) {
 		{"run --variants 3 --config " + good + " -- true", supervisor.ExitUsage, ""},
 		{"run --config " + far + " -- true", supervisor.ExitUsage, ""},
 		{"run --id 7 --config " + good + " -- true", supervisor.ExitConfig, ""},
-		{"run --variants 2 --policy none -- true", supervisor.ExitConfig, ""},
+		{"run --variants 2 --policy none -- true", supervisor.ExitUsage, ""},
 		{"run --variants 2 --policy commit -- true", supervisor.ExitConfig, ""},
+		{"run --variants 2 --backend none -- true", supervisor.ExitUsage, ""},
+		{"supervise --id 1 --config " + good + " --policy none", supervisor.ExitUsage, ""},
+		{"run --config " + file("policy.yaml", "leader: 1\nvariants: [{id: 1}, {id: 2}]\npolicy: none\n") + " -- true", supervisor.ExitConfig, ""},
+		{"help", 0, "keygen"},
+		{"help keygen", 0, "--out"},
+		{"help kmod status", 0, "--json"},
+		{"completion bash", 0, "complete"},
 		{"run --variants 2 --backend kmod -- true", supervisor.ExitConfig, ""},
 		{"run --config " + wrong + " -- true", supervisor.ExitConfig, ""},
 		{"run --variants 2 -- /no/such/program", 127, ""},
@@ -63,7 +70,9 @@ func TestExitCodes(t *testing.T) {
 		{"check " + good, 0, "policy           full"},
 		{"keygen", supervisor.ExitUsage, ""},
 		{"keygen --config " + far + " --out " + filepath.Join(dir, "keys"), 0, "2.key"},
-		{"keygen --config " + far + " --out " + filepath.Join(dir, "keys"), supervisor.ExitConfig, ""},
+		{"keygen --config " + far + " --out " + filepath.Join(dir, "keys"), failed, ""},
+		{"keygen --config " + wrong + " --out " + filepath.Join(dir, "more"), supervisor.ExitConfig, ""},
+		{"keygen --config " + far + " --out " + far + "/keys", failed, ""},
 		{"report --logs " + dir, failed, ""},
 		{"report --last x", supervisor.ExitUsage, ""},
 		{"events --logs " + dir, 0, ""},
@@ -104,7 +113,27 @@ func TestCheckSaysAKeyOnce(t *testing.T) {
 			t.Errorf("%s stands there again:\n%s", key, out)
 		}
 	}
+	if !strings.Contains(out, `{id="1" address="10.0.0.1" port="7772"} {id="2" address="10.0.0.2" port="7772"}`) {
+		t.Errorf("the variants with their addresses are not shown:\n%s", out)
+	}
 	if code != 0 || len(seen) < 15 || !strings.Contains(out, "\nkeys             /etc/monmod/keys/web\n") {
+		t.Errorf("exit code %d\n%s", code, out)
+	}
+}
+
+// TestCheckLeavesOutWhatIsNotSaid: elements of lists show what they say, and no empty values.
+func TestCheckLeavesOutWhatIsNotSaid(t *testing.T) {
+	group := filepath.Join(t.TempDir(), "web.yaml")
+	if err := os.WriteFile(group, []byte("leader: 1\nvariants: [{id: 1}, {id: 2}]\nrules: [{path: /b, data: own}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, out, _ := monmod("check", group)
+	for _, want := range []string{"\nvariants         {id=\"1\"} {id=\"2\"}\n", "\nrules            {call=\"*\" path=\"/b\" data=\"own\"}\n"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("it does not show %q:\n%s", want, out)
+		}
+	}
+	if code != 0 || strings.Contains(out, `""`) {
 		t.Errorf("exit code %d\n%s", code, out)
 	}
 }
@@ -167,10 +196,27 @@ func TestDoctorFailsWhereNothingRuns(t *testing.T) {
 	if code != supervisor.ExitConfig || !strings.Contains(msg, "it lacks libmonmod.so:") || !strings.Contains(out, "no   libmonmod.so") {
 		t.Errorf("without the library: exit code %d, %q, %q", code, out, msg)
 	}
-	if err := os.WriteFile(library, nil, 0o755); err != nil {
+	whole, err := os.ReadFile("/bin/true") // as good a shared object as another, to who only looks at it
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.Remove(library) })
+	for _, part := range [][]byte{nil, whole[:len(whole)/2]} {
+		if err := os.WriteFile(library, part, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		code, out, msg := monmod("doctor")
+		if code != supervisor.ExitConfig || !strings.Contains(msg, "it lacks libmonmod.so:") || !strings.Contains(out, "damaged") {
+			t.Errorf("with %d bytes of the library: exit code %d, %q, %q", len(part), code, out, msg)
+		}
+		code, _, msg = monmod("run", "--variants", "2", "--logs", t.TempDir(), "--", "true")
+		if code != supervisor.ExitConfig || !strings.Contains(msg, library+": it is damaged") || !strings.Contains(msg, "install it again") {
+			t.Errorf("run with %d bytes of the library: exit code %d, %q", len(part), code, msg)
+		}
+	}
+	if err := os.WriteFile(library, whole, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	if code, out, msg := monmod("doctor"); code != 0 || msg != "" {
 		t.Errorf("with all that it takes: exit code %d, %q, %q", code, out, msg)
 	}
@@ -203,7 +249,7 @@ func TestPrintingFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, args := range []string{"--version", "--help", "version", "help run", "run --help", "ps", "ps --json", "check " + group,
+	for _, args := range []string{"--version", "--help", "version", "completion bash", "help run", "run --help", "ps", "ps --json", "check " + group,
 		"check --bundle " + bundle, "events --logs " + dir, "events --json --logs " + dir, "report " + shown, "report --json " + shown,
 		"keygen --config " + group + " --out " + filepath.Join(dir, "keys")} {
 		var msg bytes.Buffer
@@ -302,6 +348,77 @@ func TestNonsenseIsNoUsage(t *testing.T) {
 		code, out, msg := monmod(c.args...)
 		if code != supervisor.ExitUsage || out != "" || !strings.Contains(msg, c.want) || strings.Contains(msg, "strconv") {
 			t.Errorf("monmod %q: exit code %d, %q, %q, want %q", c.args, code, out, msg, c.want)
+		}
+	}
+}
+
+// TestUsageSaysWhatToDo: a command line that makes no sense gets 64, and where it says what would make sense.
+func TestUsageSaysWhatToDo(t *testing.T) {
+	for _, c := range []struct{ args, want string }{
+		{"--x", "unknown flag: --x: `monmod --help` lists"},
+		{"run --x", "unknown flag: --x: `monmod run --help` lists"},
+		{"run -z", "'z' in -z: `monmod run --help` lists"},
+		{"run --variants", "flag needs an argument: --variants: `monmod run --help` lists"},
+		{"run --=3", "bad flag syntax: --=3: `monmod run --help` lists"},
+		{"kmod status --x", "`monmod kmod status --help` lists"},
+		{"nonsense", "monmod has no command \"nonsense\": `monmod --help` lists them"},
+		{"rum", "did you mean `monmod run`? `monmod --help` lists them"},
+		{"kmod reload", "did you mean `monmod kmod load` or `monmod kmod unload`? `monmod kmod --help`"},
+		{"help nonsense", "has no command \"nonsense\": `monmod --help`"},
+		{"help kmod nonsense", "has no command \"nonsense\": `monmod kmod --help`"},
+		{"help ps nonsense", "`monmod ps --help`"},
+		{"completion", "name a shell: `monmod completion --help`"},
+		{"completion fisch", "did you mean `monmod completion fish`? `monmod completion --help`"},
+		{"completion bash more", "monmod completion bash takes no arguments"},
+		{"ps more", "monmod ps takes no arguments, and was given \"more\": leave it out, or see `monmod ps --help`"},
+		{"check a b", "takes 1 argument at most, and was given 2: leave \"b\" out, or see `monmod check --help`"},
+		{"run --variants 2 --policy none -- true", "option --policy: \"none\" is no policy: write one of full, base, nonsocket_ro"},
+		{"run --variants 2 --policy soket_rw -- true", "did you mean \"socket_rw\"? It is one of full, base,"},
+		{"run --variants 2 --backend none -- true", "option --backend: \"none\" is no backend: write one of auto, sud, kmod"},
+	} {
+		code, out, msg := monmod(strings.Fields(c.args)...)
+		if code != supervisor.ExitUsage || out != "" || !strings.Contains(msg, c.want) || strings.Count(msg, "\n") != 1 {
+			t.Errorf("monmod %s: exit code %d, %q, %q, want %q", c.args, code, out, msg, c.want)
+		}
+	}
+}
+
+// TestMessagesLeaveTheTerminalAlone: names of programs, files and flags come from anywhere, and are printed so that they do nothing.
+func TestMessagesLeaveTheTerminalAlone(t *testing.T) {
+	const evil, shown = "\x1b[31m\nmonmod: all is well\r", `\x1b[31m`
+	dir := t.TempDir()
+	script := filepath.Join(dir, evil)
+	if err := os.WriteFile(script, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	bundle := filepath.Join(dir, "bundle")
+	if err := os.MkdirAll(filepath.Join(bundle, "rootfs"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	spec, err := json.Marshal(map[string]any{"process": map[string]any{"args": []string{"/" + evil}}, "root": map[string]any{"path": "rootfs"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(bundle, "config.json"), spec, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "logs", evil), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "logs", evil, supervisor.EventFile), []byte("garbage\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{evil}, {"--" + evil}, {"-" + evil}, {"ps", evil}, {"report", evil}, {"report", "a", evil}, {"check", evil}, {"check", "--bundle", evil},
+		{"check", "--image", evil}, {"check", "--bundle", bundle}, {"events", "--logs", evil}, {"events", "--logs", filepath.Join(dir, "logs")},
+		{"kmod", "load", evil}, {"run", "--variants", evil, "--", "true"}, {"run", "--config", evil, "--", "true"},
+		{"run", "--variants", "2", "--policy", evil, "--", "true"}, {"run", "--variants", "2", "--", evil}, {"run", "--variants", "2", "--", "/" + evil},
+		{"run", "--variants", "2", "--", script}, {"run", "--variants", "2", "--", dir + "/" + evil + "/"},
+	} {
+		_, out, msg := monmod(args...)
+		text := out + msg
+		if !strings.Contains(text, shown) || strings.ContainsAny(text, "\x1b\r") || strings.Contains(text, "\nmonmod: all") {
+			t.Errorf("monmod %q: %q", args, text)
 		}
 	}
 }

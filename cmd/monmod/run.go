@@ -12,6 +12,7 @@ import (
 
 	"github.com/monmod/monmod/internal/config"
 	"github.com/monmod/monmod/internal/supervisor"
+	"github.com/monmod/monmod/internal/words"
 )
 
 func newRun() *cobra.Command {
@@ -140,9 +141,10 @@ func (f *messageFlags) logger(cmd *cobra.Command) *logrus.Logger {
 	return log
 }
 
-// plain is one line a message, as a person at a terminal wants it.
+// plain is one line a message, as a person at a terminal wants it. Names of programs and files come from anywhere, so nothing in
+// it acts on the terminal.
 type plain struct{}
 
 func (plain) Format(e *logrus.Entry) ([]byte, error) {
-	return []byte("monmod: " + e.Message + "\n"), nil
+	return []byte("monmod: " + words.Message(e.Message) + "\n"), nil
 }

@@ -25,7 +25,7 @@ func newSupervise() *cobra.Command {
 		Long: "Waits for a program that is started as\n\n" +
 			"    LD_PRELOAD=libmonmod.so MONMOD_ID=N MONMOD_CONFIG=FILE PROGRAM\n\n" +
 			"and supervises it as variant N of the group.",
-		Args: usageArgs(cobra.NoArgs),
+		Args: arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 			defer stop()
@@ -86,7 +86,7 @@ func newWatchdog() *cobra.Command {
 	return &cobra.Command{
 		Use:    supervisor.WatchdogArg,
 		Hidden: true,
-		Args:   usageArgs(cobra.NoArgs),
+		Args:   arguments(0),
 		RunE: func(*cobra.Command, []string) error {
 			signal.Ignore(unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 			return supervisor.RunWatchdog()

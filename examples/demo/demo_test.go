@@ -104,11 +104,70 @@ func TestDemo(t *testing.T) {
 			tidy(t)
 			ctx, cancel := context.WithTimeout(context.Background(), demoLimit)
 			defer cancel()
+			said := listen(t)
 			if err := run(ctx, engine, "../../build"); err != nil {
 				t.Fatal(err)
 			}
+			text := said()
+			for _, line := range sampleReport(t) {
+				if !strings.Contains(text, line) {
+					t.Errorf("README.md shows %q in the demo's report, and the demo does not:\n%s", line, text)
+				}
+			}
 		})
 	}
+}
+
+// listen keeps what the demo prints, until the function is called that gives it.
+func listen(t *testing.T) (said func() string) {
+	t.Helper()
+	file, err := os.Create(filepath.Join(t.TempDir(), "said"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := os.Stdout
+	os.Stdout = file
+	t.Cleanup(func() {
+		os.Stdout = before
+		if err := file.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return func() string {
+		text, err := os.ReadFile(file.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+}
+
+// sampleReport is what README.md shows of the demo's report, line by line, up to where it says that something was left out.
+func sampleReport(t *testing.T) []string {
+	t.Helper()
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, sample, found := strings.Cut(string(text), "\nA report of the demo's attack, shortened:\n")
+	if !found {
+		t.Fatal("README.md shows no report of the demo any more: this test checks nothing")
+	}
+	var lines []string
+	for _, line := range strings.Split(strings.TrimLeft(sample, "\n"), "\n") {
+		line, indented := strings.CutPrefix(line, "    ")
+		if line != "" && !indented {
+			break
+		}
+		line, _, _ = strings.Cut(line, "…")
+		if line != "" {
+			lines = append(lines, line)
+		}
+	}
+	if len(lines) < 5 {
+		t.Fatalf("README.md shows %q of the demo's report", lines)
+	}
+	return lines
 }
 
 // TestSaysWhenNothingIsMonitored makes sure that the demo cannot succeed where nothing is monitored.

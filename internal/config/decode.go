@@ -238,7 +238,7 @@ func duration[T any](k key[T], least, most time.Duration, field func(*T) *time.D
 	k.show = func(t *T) string { return spell(*field(t)) }
 	k.set = func(d *decoder, n *node, t *T) {
 		if n.kind == integerNode || n.kind == decimalNode {
-			d.bad(n.line, ErrWrongType, fmt.Sprintf("write %ss for seconds, %sms for milliseconds", n.text, n.text), "%s %s has no unit", k.name, n.text)
+			d.bad(n.line, ErrWrongType, withUnit(n.text, least, most), "%s %s has no unit", k.name, n.text)
 			return
 		}
 		if !d.is(n, k.values, textNode) {
@@ -255,6 +255,20 @@ func duration[T any](k key[T], least, most time.Duration, field func(*T) *time.D
 		}
 	}
 	return k
+}
+
+// withUnit says what to write instead of a number without a unit: the times that it can have meant and that are allowed.
+func withUnit(number string, least, most time.Duration) string {
+	var meant []string
+	for _, unit := range []struct{ letters, name string }{{"s", "seconds"}, {"ms", "milliseconds"}, {"m", "minutes"}} {
+		if v, err := time.ParseDuration(number + unit.letters); err == nil && v >= least && v <= most {
+			meant = append(meant, number+unit.letters+" for "+unit.name)
+		}
+	}
+	if meant == nil {
+		return fmt.Sprintf("write a time from %s to %s, with its unit", spell(least), spell(most))
+	}
+	return "write " + strings.Join(meant, " or ") + fmt.Sprintf(" (a time from %s to %s)", spell(least), spell(most))
 }
 
 // spell renders a time as people write it: 10m, not 10m0s.

@@ -18,6 +18,23 @@ type Setting struct {
 // variants, and how a value was spelt.
 func (g *Group) Meaning() []Setting { return meaning(groupKeys, g) }
 
+// Shown is Meaning for a person: lists leave out what an element does not say,
+// and the keys stand there by the place where they lie on this host.
+func (g *Group) Shown() []Setting {
+	all := g.Meaning()
+	for i := range all {
+		switch s := &all[i]; s.Key {
+		case "variants":
+			s.Value = showList(variantKeys, g.Variants, said)
+		case "rules":
+			s.Value = showList(ruleKeys, g.Rules, said)
+		case "keys":
+			s.Value = g.Keys
+		}
+	}
+	return all
+}
+
 // Digest is the SHA-256 of Meaning: equal for two files that mean the same.
 func (g *Group) Digest() [32]byte {
 	var b strings.Builder
@@ -67,26 +84,34 @@ func meaning[T any](keys []key[T], t *T) []Setting {
 	return all
 }
 
+// extent is how much of an element of a list is shown.
+type extent bool
+
+const (
+	whole extent = false // every key
+	said  extent = true  // those that have a value
+)
+
 // showAll renders one element of a list.
-func showAll[T any](keys []key[T], t *T) string {
-	var b strings.Builder
+func showAll[T any](keys []key[T], t *T, how extent) string {
+	var parts []string
+	nothing := meaning(keys, new(T))
 	for i, s := range meaning(keys, t) {
-		if i > 0 {
-			b.WriteByte(' ')
+		if how == whole || s != nothing[i] {
+			parts = append(parts, fmt.Sprintf("%s=%q", s.Key, s.Value))
 		}
-		fmt.Fprintf(&b, "%s=%q", s.Key, s.Value)
 	}
-	return b.String()
+	return strings.Join(parts, " ")
 }
 
-func showList[T any](keys []key[T], elements []T) string {
+func showList[T any](keys []key[T], elements []T, how extent) string {
 	all := make([]string, len(elements))
 	for i := range elements {
-		all[i] = "{" + showAll(keys, &elements[i]) + "}"
+		all[i] = "{" + showAll(keys, &elements[i], how) + "}"
 	}
 	return strings.Join(all, " ")
 }
 
-func showVariants(g *Group) string { return showList(variantKeys, g.Variants) }
+func showVariants(g *Group) string { return showList(variantKeys, g.Variants, whole) }
 
-func showRules(g *Group) string { return showList(ruleKeys, g.Rules) }
+func showRules(g *Group) string { return showList(ruleKeys, g.Rules, whole) }

@@ -163,7 +163,7 @@ func (o *Operator) Check(r Request) error {
 	if o.Policy != PolicySocketRWOC {
 		for _, rule := range r.Rules {
 			if rule.Check == CheckExempt {
-				weaker("a rule", "{"+showAll(ruleKeys, &rule)+"}", "policy "+string(o.Policy), "remove the rule, or ask the operator")
+				weaker("a rule", "{"+showAll(ruleKeys, &rule, said)+"}", "policy "+string(o.Policy), "remove the rule, or ask the operator")
 			}
 		}
 	}

@@ -52,7 +52,7 @@ func Generate(group string, members []Member, dir string) ([]string, error) {
 		return nil, fmt.Errorf("making the keys of group %q: %w", group, err)
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("making the folder of keys: %w", err)
+		return nil, fmt.Errorf("making the folder of keys: %w: name a folder that can be made with --out", err)
 	}
 	for _, f := range files {
 		p := filepath.Join(dir, f.name)
@@ -147,21 +147,21 @@ func template(name string) (*x509.Certificate, error) {
 func write(path string, f file) (err error) {
 	out, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, f.mode)
 	if err != nil {
-		return fmt.Errorf("writing a key file: %w", err)
+		return fmt.Errorf("writing a key file: %w: make its folder writable, or name another with --out", err)
 	}
 	defer func() {
 		if closing := out.Close(); err == nil && closing != nil {
-			err = fmt.Errorf("writing %s: %w", path, closing)
+			err = fmt.Errorf("writing %s: %w: make room, or name another folder with --out", path, closing)
 		}
 		if err != nil {
 			_ = os.Remove(path) // half a key is no key
 		}
 	}()
 	if err := pem.Encode(out, f.block); err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
+		return fmt.Errorf("writing %s: %w: make room, or name another folder with --out", path, err)
 	}
 	if err := out.Sync(); err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
+		return fmt.Errorf("writing %s: %w: make room, or name another folder with --out", path, err)
 	}
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/monmod/monmod/internal/words"
 )
 
 // ErrClosed is what Send and Recv return after this side said goodbye.
@@ -116,7 +118,11 @@ type ByeError struct {
 }
 
 func (e *ByeError) Error() string {
-	return fmt.Sprintf("variant %d ended with code %d: %s", e.Peer, e.Code, printable(e.Text))
+	text := printable(e.Text)
+	if words.About(int(e.Peer), text) {
+		return fmt.Sprintf("%s (its supervisor ended with code %d)", text, e.Code)
+	}
+	return fmt.Sprintf("variant %d ended with code %d: %s", e.Peer, e.Code, text)
 }
 
 // final tells the errors that trying again cannot cure from those that a later attempt, or another caller, can.

@@ -158,17 +158,3 @@ func TestHostOf(t *testing.T) {
 		}
 	}
 }
-
-func TestLogIsBounded(t *testing.T) {
-	var lines []string
-	q := newQuiet(func(f string, args ...any) { lines = append(lines, fmt.Sprintf(f, args...)) })
-	for i := range 1000 {
-		q.warn("caller %d", i)
-	}
-	if len(lines) != logBurst {
-		t.Fatalf("%d lines", len(lines))
-	}
-	q.filled = q.filled.Add(-logInterval)
-	q.warn("caller %d", 1000)
-	wantWords(t, "the next line", lines[len(lines)-1], "caller 1000", "980 messages like this were left out")
-}

@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"sync"
 	"syscall"
-	"time"
 )
 
 // listen opens this variant's endpoint.
@@ -111,7 +110,7 @@ func (a *assembly) serve(ctx context.Context, ln net.Listener) {
 			return
 		}
 		if err != nil { // out of descriptors or memory, or a caller gone before it was taken: all pass
-			a.log.warn("taking a caller in at %s: %v", ln.Addr(), err)
+			a.log.warn("", "taking a caller in at %s: %v", ln.Addr(), err)
 			if !pause.wait(ctx) {
 				return
 			}
@@ -162,43 +161,4 @@ func (a *assembly) receive(ctx context.Context, conn net.Conn) {
 	case ctx.Err() == nil:
 		a.turnedAway(l, err)
 	}
-}
-
-// quiet bounds what callers can make the log hold: a burst, then one line per interval with the number of those left out.
-type quiet struct {
-	warnf func(format string, args ...any)
-
-	mu      sync.Mutex
-	tokens  int
-	filled  time.Time
-	dropped int
-}
-
-const (
-	logBurst    = 20
-	logInterval = time.Second
-)
-
-func newQuiet(warnf func(string, ...any)) *quiet {
-	return &quiet{warnf: warnf, tokens: logBurst, filled: time.Now()}
-}
-
-func (q *quiet) warn(format string, args ...any) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if n := int(time.Since(q.filled) / logInterval); n > 0 {
-		q.tokens = min(logBurst, q.tokens+n)
-		q.filled = time.Now()
-	}
-	if q.tokens == 0 {
-		q.dropped++
-		return
-	}
-	q.tokens--
-	if q.dropped > 0 {
-		format += " (%d messages like this were left out)"
-		args = append(args, q.dropped)
-		q.dropped = 0
-	}
-	q.warnf(format, args...)
 }

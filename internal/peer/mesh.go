@@ -83,6 +83,7 @@ func Connect(ctx context.Context, self Self, peers []Peer, opts Options) (*Mesh,
 		ended: make(chan End, len(peers)), fatal: make(chan error, 1), changed: make(chan struct{}, 1),
 		sessions: map[uint16]*Session{}, claims: map[uint16]*link{}, reasons: map[uint16]string{},
 	}
+	defer a.log.close()
 	inner, cancel := context.WithTimeout(ctx, p.opts.StartTimeout)
 	defer cancel()
 	if len(p.higher) > 0 {
@@ -219,7 +220,7 @@ func (a *assembly) note(to Peer, reason string) {
 
 // turnedAway logs a caller that is no reason to end the start, and keeps the reason in case the real peer never comes.
 func (a *assembly) turnedAway(l *link, err error) {
-	a.log.warn("turned a caller away, %s: %v", l.remote, err)
+	a.log.warn(hostOf(l.raw.RemoteAddr()), "turned a caller away, %s: %v", l.remote, err)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.caller = fmt.Sprintf("%s: %v", l.remote, err)

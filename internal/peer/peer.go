@@ -213,7 +213,7 @@ func (p *plan) checkKeys() error {
 		if !p.opts.Plaintext {
 			return errors.New("connecting the group over TCP: no keys were given: make them with `monmod keygen`, or allow a session without protection explicitly")
 		}
-		p.opts.Logger.Warnf("group %q runs WITHOUT KEYS: whoever reaches the ports of its supervisors can read, join or end it", p.self.Group)
+		p.opts.Logger.Warnf("group %q runs WITHOUT KEYS: whoever reaches the ports of its supervisors can read, join or end it: make keys with `monmod keygen`", p.self.Group)
 		return nil
 	}
 	p.server = hardened(keys.Server())

@@ -201,6 +201,12 @@ func TestByeComesAfterEverythingSent(t *testing.T) {
 			if !errors.As(err, &bye) || bye.Code != 70 || bye.Peer != 1 || bye.Text != "variant 2 wrote something else" {
 				t.Errorf("got %v", err)
 			}
+			if want := "variant 1 ended with code 70: variant 2 wrote something else"; err.Error() != want {
+				t.Errorf("got %q, want %q", err, want)
+			}
+			if own := (&ByeError{Peer: 2, Code: 70, Text: bye.Text}).Error(); own != "variant 2 wrote something else (its supervisor ended with code 70)" {
+				t.Errorf("a peer that speaks of its own variant: %q", own)
+			}
 			if len(got) != 50 || got[49] != 49 {
 				t.Errorf("%d frames came before the goodbye: %v", len(got), got)
 			}

@@ -1,9 +1,10 @@
 package report
 
 import (
-	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/monmod/monmod/internal/words"
 )
 
 const ellipsis = "…"
@@ -37,32 +38,7 @@ func quote(b []byte) string {
 
 // clean makes text of any origin fit for a terminal: what cannot be printed (escape sequences, control characters, marks
 // that reverse the writing direction, bytes that are no UTF-8) is shown as an escape.
-func clean(text string) string {
-	plain := true
-	for _, r := range text {
-		if !strconv.IsPrint(r) || r == utf8.RuneError {
-			plain = false
-			break
-		}
-	}
-	if plain {
-		return text
-	}
-	var s strings.Builder
-	for len(text) > 0 {
-		r, n := utf8.DecodeRuneInString(text)
-		switch {
-		case r == utf8.RuneError && n == 1:
-			s.WriteString(strings.Trim(quote([]byte{text[0]}), `"`))
-		case strconv.IsPrint(r):
-			s.WriteString(text[:n])
-		default:
-			s.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
-		}
-		text = text[n:]
-	}
-	return s.String()
-}
+func clean(text string) string { return words.Printable(text) }
 
 // short gives text that is printable and of at most maxText bytes.
 func short(text string) string {

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/monmod/monmod/internal/words"
 )
 
 const (
@@ -32,11 +34,11 @@ func Render(w io.Writer, r *Report, width int, colour bool) error {
 
 // RenderEvent gives an event as one line without its end.
 func RenderEvent(e *Event) string {
-	who := ""
+	text := clean(e.Text)
 	if e.Variant != 0 {
-		who = fmt.Sprintf("variant %d: ", e.Variant)
+		text = words.Of(e.Variant, text)
 	}
-	return fmt.Sprintf("%s %s: %s%s", e.Time.UTC().Format(time.RFC3339), clean(e.Kind), who, clean(e.Text))
+	return fmt.Sprintf("%s %s: %s", e.Time.UTC().Format(time.RFC3339), clean(e.Kind), text)
 }
 
 func (p *printer) report(r *Report) {

@@ -222,4 +222,8 @@ func TestPeerLostIsAnEvent(t *testing.T) {
 	if got, want := RenderEvent(&e), `2026-03-01T01:02:03Z peer_lost: variant 2: silent for 3 s\x1b[2J`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
+	e.Text = "variant 2 (follower, process 7) was ended by signal 9 (SIGKILL)"
+	if got, want := RenderEvent(&e), "2026-03-01T01:02:03Z peer_lost: "+e.Text; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
 }

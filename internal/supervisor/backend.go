@@ -1,8 +1,11 @@
 package supervisor
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
@@ -22,6 +25,7 @@ const (
 type Finding struct {
 	Name    string
 	Backend bool // a way for system calls into the monitor
+	Spare   bool // programs can be run without it
 	Holds   bool
 	Words   string
 }
@@ -45,7 +49,7 @@ func Diagnose() []Finding {
 	if err := probeSUD(); err != nil {
 		sud.Holds, sud.Words = false, fmt.Sprintf("Syscall User Dispatch: Linux %s refuses it (%v): 5.11 or newer is needed, and the sysctl kernel.syscall_user_dispatch, where there is one, must be on", kernelRelease(), err)
 	}
-	return []Finding{findModule(), sud, {Name: "seccomp", Backend: true, Words: "not in this version"}, findLibrary(), findState()}
+	return []Finding{findModule(), sud, {Name: "seccomp", Backend: true, Words: "not in this version"}, findLibrary(), findState(), findLogs()}
 }
 
 func findModule() Finding {
@@ -81,6 +85,44 @@ func findState() Finding {
 	if err := os.MkdirAll(GroupsDir(), 0o700); err != nil {
 		f.Holds, f.Words = false, fmt.Sprintf("the folder for running groups cannot be made: %v: make %s writable or set XDG_RUNTIME_DIR", err, GroupsDir())
 	}
+	return f
+}
+
+// findLogs looks at the folder that holds the groups' folders of logs, unless they say another. Without one no group starts;
+// where one cannot be written groups run all the same, and nothing is kept of them.
+func findLogs() Finding {
+	f := Finding{Name: "logs"}
+	g, err := config.Local(config.MinVariants)
+	if err == nil {
+		err = g.CheckLogs()
+	}
+	if err != nil {
+		f.Words = err.Error()
+		return f
+	}
+	return writable(f, filepath.Dir(g.Logs))
+}
+
+// writable looks whether a folder can be written, or made where it is not there, and changes nothing.
+func writable(f Finding, dir string) Finding {
+	f.Spare = true
+	at := dir
+	info, err := os.Stat(at)
+	for errors.Is(err, fs.ErrNotExist) && at != filepath.Dir(at) {
+		at = filepath.Dir(at)
+		info, err = os.Stat(at)
+	}
+	if err == nil && !info.IsDir() {
+		err = unix.ENOTDIR
+	}
+	if err == nil {
+		err = unix.Faccessat(unix.AT_FDCWD, at, unix.W_OK|unix.X_OK, unix.AT_EACCESS)
+	}
+	if err != nil {
+		f.Words = fmt.Sprintf("reports and events cannot be kept in %s: %s: %v: make it writable, or name another folder by --logs or by a group's `logs`", dir, at, err)
+		return f
+	}
+	f.Holds, f.Words = true, dir
 	return f
 }
 

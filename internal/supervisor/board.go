@@ -19,7 +19,7 @@ import (
 type Status struct {
 	Group      string          `json:"group"`
 	Supervisor int             `json:"supervisor"` // process
-	State      string          `json:"state"`      // starting, running, ending
+	State      string          `json:"state"`      // starting, running, stopped, ending
 	Started    time.Time       `json:"started"`
 	Policy     string          `json:"policy"`
 	Backend    string          `json:"backend"`
@@ -135,6 +135,7 @@ func List() ([]Status, error) {
 		case err != nil:
 			return nil, fmt.Errorf("read the state of a group in %s: %w", dir, err)
 		case alive:
+			st.look()
 			out = append(out, st)
 		}
 	}
@@ -142,6 +143,27 @@ func List() ([]Status, error) {
 		return out[i].Group < out[j].Group || out[i].Group == out[j].Group && out[i].Supervisor < out[j].Supervisor
 	})
 	return out, nil
+}
+
+// look finds out what has been stopped or frozen since, or goes on again: a supervisor that Ctrl-Z has stopped with its program
+// cannot tell. A group goes no further without its leader, or, on another host than that, without the variant that runs here.
+func (st *Status) look() {
+	isStopped := func(pid int) bool {
+		ps, err := readProcStat(pid)
+		return err == nil && ps.stopped(pid)
+	}
+	for i := range st.Variants {
+		if v := &st.Variants[i]; v.PID != 0 && (v.State == "running" || v.State == "stopped") {
+			v.State = "running"
+			if isStopped(v.PID) {
+				v.State = "stopped"
+			}
+		}
+	}
+	first := len(st.Variants) > 0 && st.Variants[0].State == "stopped" // the leader, where it is here
+	if st.State == "running" && (first || isStopped(st.Supervisor)) {
+		st.State = "stopped"
+	}
 }
 
 func readBoard(dir string) (st Status, alive bool, err error) {

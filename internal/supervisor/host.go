@@ -8,10 +8,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/monmod/monmod/internal/abi"
+	"github.com/monmod/monmod/internal/version"
 )
 
 // Version of monmod, in reports and `monmod version`.
-const Version = "0.1.0"
+const Version = version.Number
 
 func kernelRelease() string {
 	var u unix.Utsname

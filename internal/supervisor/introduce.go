@@ -51,12 +51,8 @@ func (s *session) introduce(v *variant) (peer.Self, []peer.Peer, peer.Options, e
 		}
 		others = append(others, peer.Peer{ID: uint16(member.ID), Network: at.Network, Address: at.Address})
 	}
-	warning, err := s.group.CheckKeys(v.id)
-	if err != nil {
+	if err := s.group.CheckKeys(v.id); err != nil {
 		return fail(err)
-	}
-	if warning != "" {
-		s.log.Warn(warning)
 	}
 	switch {
 	case !s.group.Networked():

@@ -29,19 +29,26 @@ type Entry struct {
 }
 
 // journal keeps the events of a session. A journal that cannot be written says so once and goes on in memory: monitoring does
-// not depend on it.
+// not depend on it. Its folder is there from the first event on: a group of which there is nothing to tell leaves none behind.
 type journal struct {
-	file   *os.File
+	dir    string
+	opened bool     // or tried to
+	file   *os.File // nil: none yet, or it cannot be written
 	group  string
 	newest []report.Event
 	broken func(error)
 }
 
-// openJournal opens the event file of a folder, which it makes.
-func openJournal(dir, group string, broken func(error)) *journal {
-	j := &journal{group: group, broken: broken}
-	path := filepath.Join(dir, EventFile)
-	err := os.MkdirAll(dir, 0o700)
+// newJournal is for the events that are to be kept in a folder; broken is told once that they cannot be.
+func newJournal(dir, group string, broken func(error)) *journal {
+	return &journal{dir: dir, group: group, broken: broken}
+}
+
+// open opens the event file in its folder, which it makes.
+func (j *journal) open() {
+	j.opened = true
+	path := filepath.Join(j.dir, EventFile)
+	err := os.MkdirAll(j.dir, 0o700)
 	if err == nil {
 		var info fs.FileInfo
 		if info, err = os.Lstat(path); err == nil && info.Size() > maxEventFile {
@@ -57,7 +64,6 @@ func openJournal(dir, group string, broken func(error)) *journal {
 	if err != nil {
 		j.fail(err)
 	}
-	return j
 }
 
 func (j *journal) fail(err error) {
@@ -73,6 +79,9 @@ func (j *journal) add(e Entry) {
 	j.newest = append(j.newest, e.Event)
 	if over := len(j.newest) - report.MaxEvents; over > 0 {
 		j.newest = append(j.newest[:0], j.newest[over:]...)
+	}
+	if !j.opened {
+		j.open()
 	}
 	if j.file == nil {
 		return

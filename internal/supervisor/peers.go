@@ -14,6 +14,7 @@ import (
 	"github.com/monmod/monmod/internal/config"
 	"github.com/monmod/monmod/internal/peer"
 	"github.com/monmod/monmod/internal/report"
+	"github.com/monmod/monmod/internal/words"
 )
 
 // peers are the supervisors of the variants that are not on this host, or not in this container.
@@ -228,7 +229,7 @@ func (s *session) peerBefore(e *peerEvent) error {
 		r.ready = true
 		return nil
 	case e.note.Kind == noteEnding:
-		return failf(e.note.code(), "variant %d ended the group: %s", r.id, e.note.text())
+		return failf(e.note.code(), "%s: the group was ended", words.Of(r.id, e.note.text()))
 	}
 	if r.ready && len(s.peers.early) < maxNotes {
 		// It has heard of everyone that it is ready, this one has not yet: two peers, two ways.
@@ -268,7 +269,7 @@ func (s *session) handlePeer(e *peerEvent) {
 		s.compareRemote(r)
 	case noteEnding:
 		s.end(cause{code: n.code(), remote: r.id, reason: report.Reason(n.Reason), subject: n.Subject, body: n.Body, who: s.member(n.Who),
-			text: fmt.Sprintf("variant %d: %s", r.id, n.text()), told: true})
+			text: words.Of(r.id, n.text()), told: true})
 	case noteTrace:
 		r.trace = n.Body
 	case noteDropped:

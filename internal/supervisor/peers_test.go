@@ -7,9 +7,13 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sirupsen/logrus"
+	logtest "github.com/sirupsen/logrus/hooks/test"
 
 	"github.com/monmod/monmod/internal/config"
 	"github.com/monmod/monmod/internal/keys"
@@ -34,6 +38,7 @@ func freePorts(t *testing.T, n int) []int {
 // twoSupervisors are a group of n variants, each with a supervisor of its own.
 type twoSupervisors struct {
 	groups []*config.Group
+	log    *logrus.Logger // nil: silent
 }
 
 func groupOf(t *testing.T, n int, network string, more string) twoSupervisors {
@@ -94,7 +99,7 @@ func (two twoSupervisors) run(t *testing.T, scenarios ...string) []ended {
 		go func() {
 			fd := int(null.Fd())
 			code, err := Run(ctx, RunOptions{Group: two.groups[i], ID: i + 1, Program: "true", Args: []string{scenarios[i%len(scenarios)]},
-				Library: self, Files: map[int]int{0: fd, 1: fd, 2: 2}})
+				Library: self, Logger: two.log, Files: map[int]int{0: fd, 1: fd, 2: 2}})
 			results[i] <- ended{code, err}
 		}()
 	}
@@ -139,6 +144,9 @@ func TestGroupOfSupervisors(t *testing.T) {
 				if c.want != "" || c.code != 70 {
 					checkError(t, r.err, c.want)
 				}
+				if twice := regexp.MustCompile(`variant (\d+): variant (\d+)`).FindStringSubmatch(fmt.Sprint(r.err)); twice != nil && twice[1] == twice[2] {
+					t.Errorf("variant %d names one variant twice: %v", i+1, r.err)
+				}
 			}
 			if c.reason != "" {
 				checkReports(t, two, c.reason)
@@ -169,6 +177,30 @@ func checkReports(t *testing.T, two twoSupervisors, reason report.Reason) {
 	}
 	if found == 0 {
 		t.Error("nobody wrote a report")
+	}
+}
+
+// TestGroupWithoutKeys: whoever runs without authentication is told so by each supervisor, once.
+func TestGroupWithoutKeys(t *testing.T) {
+	log, hook := logtest.NewNullLogger()
+	two := groupOf(t, 2, "tcp", "")
+	two.log = log
+	for _, g := range two.groups {
+		g.Keys = config.KeysNone
+	}
+	for i, r := range two.run(t, "exit7") {
+		if r.code != 7 {
+			t.Errorf("variant %d: %d, %v", i+1, r.code, r.err)
+		}
+	}
+	var warnings []string
+	for _, e := range hook.AllEntries() {
+		if e.Level <= logrus.WarnLevel {
+			warnings = append(warnings, e.Message)
+		}
+	}
+	if len(warnings) != 2 || !strings.Contains(warnings[0], "monmod keygen") {
+		t.Errorf("%d warnings of two supervisors: %q", len(warnings), warnings)
 	}
 }
 

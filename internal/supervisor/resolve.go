@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/monmod/monmod/internal/library"
 )
 
 // defaultPath is searched where PATH is not set, as shells do.
@@ -73,7 +75,7 @@ func executable(path string) (code int, err error) {
 // libraryPlaces are where the library is, seen from the folder of monmod's executable.
 var libraryPlaces = []string{"libmonmod.so", "../lib/monmod/libmonmod.so"}
 
-// FindLibrary returns the path of libmonmod.so beside this executable.
+// FindLibrary returns the path of libmonmod.so beside this executable, which is whole.
 func FindLibrary() (string, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -84,7 +86,7 @@ func FindLibrary() (string, error) {
 		path := filepath.Join(filepath.Dir(self), place)
 		code, err := executable(path)
 		if err == nil {
-			return path, nil
+			return path, library.Check(path)
 		}
 		if code == exitNotRunnable {
 			return "", fmt.Errorf("find libmonmod.so: %w", err)

@@ -40,10 +40,10 @@ type RunOptions struct {
 // error, a *Failure for one that has a code of its own, code is what monmod is to leave with: the program did not run, or
 // the group was ended. ctx ends the group.
 func Run(ctx context.Context, opts RunOptions) (code int, err error) {
-	l, code, err := newLaunch(opts)
-	if err == nil {
-		code, err = ExitConfig, enoughFiles(len(opts.Group.Variants))
+	if err := enoughFiles(len(opts.Group.Variants)); err != nil { // first: Go itself ends the process where no file can be opened
+		return ExitConfig, err
 	}
+	l, code, err := newLaunch(opts)
 	if err != nil {
 		return code, err
 	}
@@ -91,7 +91,7 @@ func (s *session) run(ctx context.Context, bring func(context.Context) error) (c
 	if err := s.group.CheckLogs(); err != nil {
 		return ExitConfig, err
 	}
-	s.journal = openJournal(s.group.Logs, s.group.Name, func(err error) { s.log.Warn(err) })
+	s.journal = newJournal(s.group.Logs, s.group.Name, func(err error) { s.log.Warn(err) })
 	defer func() { err = errors.Join(err, s.journal.close()) }()
 	if s.board, err = openBoard(s.group.Name, s.alone()); err != nil {
 		return ExitConfig, err

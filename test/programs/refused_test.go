@@ -37,6 +37,10 @@ func TestCommandLine(t *testing.T) {
 	if err := errors.Join(unix.Mkfifo(pipe, 0o755), os.WriteFile(script, []byte("#!"+pipe+"\n"), 0o755)); err != nil {
 		t.Fatal(err)
 	}
+	shebangless := filepath.Join(base, "shebangless")
+	if err := os.WriteFile(shebangless, []byte("echo hi\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	group := "leader: 1\nvariants: [{id: 1}, {id: 2}]\n"
 	for _, c := range []struct {
 		name   string
@@ -48,13 +52,14 @@ func TestCommandLine(t *testing.T) {
 		{"unknown flag", []string{"--variant", "2", "--", "touch", "ran"}, statusUsage, "--variant"},
 		{"variants that are no number", []string{"--variants", "two", "--", "touch", "ran"}, statusUsage, "two"},
 		{"one variant", []string{"--variants", "1", "--", "touch", "ran"}, statusUsage, "variants"},
-		{"policy that there is not", []string{"--variants", "2", "--policy", "some", "--", "touch", "ran"}, statusConfiguration, "some"},
+		{"policy that there is not", []string{"--variants", "2", "--policy", "some", "--", "touch", "ran"}, statusUsage, "some"},
 		{"policy of a later version", []string{"--variants", "2", "--policy", "commit", "--", "touch", "ran"}, statusConfiguration, "not in this version"},
 		{"no such file", []string{"--id", "1", "--config", filepath.Join(base, "none.yaml"), "--", "touch", "ran"}, statusConfiguration, "none.yaml"},
 		{"unknown key", []string{"--id", "1", "--config", write("key.yaml", group+"leeder: 2\n"), "--", "touch", "ran"}, statusConfiguration, "leeder"},
 		{"entry of a later version", []string{"--id", "1", "--config", write("entry.yaml", group+"entry: patched\n"), "--", "touch", "ran"}, statusConfiguration, "not in this version"},
 		{"no such program", []string{"--variants", "2", "--", "/none/such"}, 127, "/none/such"},
 		{"not a program", []string{"--variants", "2", "--", write("plain", "text")}, 126, "plain"},
+		{"a script that names no interpreter", []string{"--variants", "2", "--", shebangless}, 126, "write #!/bin/sh as its first line, or run it by sh): " + shebangless},
 		{"a pipe", []string{"--variants", "2", "--", pipe}, 126, "is a pipe"},
 		{"a pipe as interpreter", []string{"--variants", "2", "--", script}, 126, "not a program: " + pipe},
 	} {
