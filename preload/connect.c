@@ -233,6 +233,7 @@ void mm_boot_hello(struct mm_boot *b)
 		if (mm_sys4(__NR_rt_sigaction, s, 0, &act, 8) == 0 && act.handler == 1)
 			state.ignored |= 1ul << (s - 1);
 	}
+	mm_sys4(__NR_rt_sigprocmask, 0, 0, &state.blocked, 8);
 	section((int)fd, MM_SEC_PROCESS, &state, sizeof(state));
 	section((int)fd, MM_SEC_END, NULL, 0);
 	mm_sys3(__NR_fcntl, fd, 1033 /* F_ADD_SEALS */, 15 /* nothing changes any more */);

@@ -82,6 +82,9 @@ void mm_describe_fcntl(struct mm_thread *t)
 	switch ((u32)c->a[1]) {
 	case F_DUPFD:
 	case F_DUPFD_CLOEXEC:
+		if ((u32)c->a[2] >= MM_FD_CAP) /* as beyond the limit of open files */
+			mm_refuse(c, -EINVAL);
+		/* fall through */
 	case F_SETFD:
 		mm_value(t, 2);
 		/* fall through */

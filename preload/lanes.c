@@ -33,7 +33,7 @@ void mm_check_end(struct mm_thread *t)
 		mm_end(t);
 }
 
-static int live(const struct mm_proc *p, u32 slot)
+int mm_lives(const struct mm_proc *p, u32 slot)
 {
 	return load(&p->control->live) >> slot & 1;
 }
@@ -76,7 +76,7 @@ void mm_flush(struct mm_thread *t)
 			}                                    \
 			store(&p_->stream->waits, 0);        \
 			mm_check_end(t);                     \
-			if (!live(p_, i))                    \
+			if (!mm_lives(p_, i))                \
 				break;                       \
 		}                                            \
 		p_->counters->waits += spun_ != 0;           \
@@ -87,7 +87,7 @@ void mm_await_compared(struct mm_thread *t, u64 seq)
 {
 	mm_flush(t);
 	for (u32 i = 0; i < t->proc->followers; i++)
-		if (live(t->proc, i))
+		if (mm_lives(t->proc, i))
 			AWAIT(t, i, load(&x_->compared) >= seq);
 }
 
@@ -96,7 +96,7 @@ void mm_await_done(struct mm_thread *t, u64 seq)
 {
 	mm_flush(t);
 	for (u32 i = 0; i < t->proc->followers; i++)
-		if (live(t->proc, i))
+		if (mm_lives(t->proc, i))
 			AWAIT(t, i, load(&x_->done) >= seq);
 }
 
@@ -105,7 +105,7 @@ u8 *mm_reserve(struct mm_thread *t, u32 bytes)
 	struct mm_proc *p = t->proc;
 
 	for (u32 i = 0; i < p->followers; i++) {
-		if (!live(p, i))
+		if (!mm_lives(p, i))
 			continue;
 		if (t->head + bytes - load(&p->index[i]->tail) > p->ring_size)
 			mm_flush(t);

@@ -144,6 +144,7 @@ s64 mm_local(struct mm_thread *t)
 	const u64 *a = c->a;
 	u64 bytes = a[1];
 
+	c->who = MM_BY_ALL; /* none of these waits for the leader, so no signal has to be let in first */
 	memcpy(c->x, a, sizeof(c->x));
 	switch (c->nr) {
 	case MM_NR_mmap:
@@ -188,13 +189,14 @@ static s64 pass(struct mm_thread *t, u64 fd)
 	struct mm_proc *p = t->proc;
 
 	for (u32 i = 0; i < p->followers; i++) {
-		s64 r;
+		s64 r = 0;
 
 		do {
 			mm_check_end(t);
-			r = mm_pass_fd(mm_own(p, MM_FD_PASS) + i, fd, t->seq);
+			if (mm_lives(p, i))
+				r = mm_pass_fd(mm_own(p, MM_FD_PASS) + i, fd, t->seq);
 		} while (r == -EINTR);
-		if (r < 0)
+		if (r < 0 && r != -EPIPE && r != -ECONNRESET) /* of one that is gone: it is dropped, or the group ends */
 			return r;
 	}
 	return 0;

@@ -277,10 +277,14 @@ void mm_monitor(struct mm_thread *t)
 	mm_unstage(t);
 }
 
-/* SIGSEGV and its like from the program itself: compared as calls are, then handled by the program or its end. */
-void mm_fault(struct mm_thread *t, int signo)
+/*
+ * SIGSEGV and its like from the program itself: compared as calls are, then handled by the program or its end. 0: the leader took
+ * another signal first, whose handler runs now; the instruction faults again behind it.
+ */
+int mm_fault(struct mm_thread *t, int signo)
 {
 	struct mm_call *c = &t->call;
+	u64 sp = t->regs.sp; /* a handler's frame lies elsewhere */
 
 	c->row = NULL;
 	c->nr = signo;
@@ -295,11 +299,13 @@ void mm_fault(struct mm_thread *t, int signo)
 		if (mm_is_leader(t->proc)) {
 			mm_publish_call(t);
 			mm_await_compared(t, t->seq);
-			return;
+			return 1;
 		}
 		if (mm_compare(t)) {
 			mm_mark_done(t, t->seq);
-			return;
+			return 1;
 		}
+		if (t->regs.sp != sp)
+			return 0;
 	}
 }

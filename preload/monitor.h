@@ -33,7 +33,7 @@ void mm_close(struct mm_thread *t, u8 *frame, u64 ip);
 
 /* monitor.c: one call */
 void mm_monitor(struct mm_thread *t);
-void mm_fault(struct mm_thread *t, int signo);
+int mm_fault(struct mm_thread *t, int signo);
 
 /* user.c: the program's memory. Copies give the bytes that were copied; they stop at the first that cannot be touched. */
 int mm_touches_monitor(const struct mm_proc *p, u64 at, u64 bytes);
@@ -97,6 +97,7 @@ void mm_consume(struct mm_thread *t, u32 bytes);
 void mm_mark_compared(struct mm_thread *t, u64 seq);
 void mm_mark_done(struct mm_thread *t, u64 seq);
 void mm_check_end(struct mm_thread *t);
+int mm_lives(const struct mm_proc *p, u32 slot); /* does this follower take part? */
 void mm_remember(struct mm_thread *t, const struct mm_rec *rec, const u8 *form);
 
 /* descriptors.c */

@@ -407,10 +407,11 @@ static void on_signal(int signo, u8 *info, u8 *frame, struct mm_thread *t)
 		const struct mm_sigaction *act = &t->proc->action[signo - 1];
 
 		t->fault_code = code;
-		mm_fault(t, signo);
-		if (act->handler <= 1 || (t->mask & BIT(signo)))
-			mm_die_by(t, signo);
-		enter_handler(t, signo, info);
+		if (mm_fault(t, signo)) {
+			if (act->handler <= 1 || (t->mask & BIT(signo)))
+				mm_die_by(t, signo);
+			enter_handler(t, signo, info);
+		}
 	} else {
 		/* sent, not raised by an instruction: as any other signal, but for SIGSYS of a filter around us */
 		if (code > 0 && t->proc->action[signo - 1].handler == 0)

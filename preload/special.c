@@ -160,7 +160,9 @@ static void effect_transfer(struct mm_thread *t, s64 ret, int in, int offset)
 /* Which variants have real counterparts of these numbers: none but the monitor itself. */
 static void describe_dup(struct mm_thread *t)
 {
-	if (t->call.nr != MM_NR_dup && mm_fd_is_own(t->proc, (u32)t->call.a[1]))
+	u32 to = (u32)t->call.a[1];
+
+	if (t->call.nr != MM_NR_dup && (mm_fd_is_own(t->proc, to) || to >= MM_FD_CAP)) /* as beyond the limit of open files */
 		mm_refuse(&t->call, -EBADF);
 }
 

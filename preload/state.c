@@ -2,6 +2,7 @@
 /* The start state made equal: what the sections say is what the leader was started with. */
 #include "boot.h"
 #include "monitor.h"
+#include "signals.h"
 #include "table.gen.h"
 #include <linux/errno.h>
 #include <linux/fcntl.h>
@@ -126,7 +127,7 @@ void mm_boot_state(struct mm_boot *b)
 	struct mm_proc *p = b->proc;
 	u64 n;
 	const struct mm_process_state *state = mm_boot_section(b, MM_SEC_PROCESS, &n);
-	u64 mask = 0;
+	u64 mask;
 
 	p->real_pid = (u32)mm_sys0(__NR_getpid);
 	p->real_tid = (u32)mm_sys0(__NR_gettid);
@@ -143,11 +144,9 @@ void mm_boot_state(struct mm_boot *b)
 			if (state->ignored >> (s - 1) & 1)
 				p->action[s - 1].handler = 1;
 	}
-	mm_sys4(__NR_rt_sigprocmask, 0, 0, &mask, 8);
-	b->thread->mask = mm_is_leader(p) ? mask : 0;
-	mask = 0;
-	if (!mm_is_leader(p))
-		mm_sys4(__NR_rt_sigprocmask, 2, &mask, 0, 8);
+	b->thread->mask = state && n == sizeof(*state) ? state->blocked : 0; /* the leader's, for all */
+	mask = mm_real_mask(b->thread);
+	mm_sys4(__NR_rt_sigprocmask, 2, &mask, 0, 8);
 	if (mm_is_leader(p)) {
 		struct {
 			u64 value;

@@ -123,6 +123,7 @@ struct mm_fd_entry {
 struct mm_process_state {
 	uint64_t hwcap, hwcap2; /* AT_HWCAP, AT_HWCAP2; START: the intersection over the group */
 	uint64_t ignored;       /* bit n-1: signal n is ignored */
+	uint64_t blocked;       /* bit n-1: signal n is blocked */
 	uint32_t umask;
 	uint32_t personality;
 };

@@ -129,6 +129,7 @@ type ProcessState struct {
 	Hwcap       uint64
 	Hwcap2      uint64
 	Ignored     uint64
+	Blocked     uint64
 	Umask       uint32
 	Personality uint32
 }

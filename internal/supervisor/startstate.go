@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
@@ -30,7 +31,7 @@ var stateSections = []struct {
 	{abi.SecLimits, "LIMITS", 16 * 16, 0},
 	{abi.SecIds, "IDS", 6 * 4, 0},
 	{abi.SecGroups, "GROUPS", 0, 4},
-	{abi.SecProcess, "PROCESS", 32, 0},
+	{abi.SecProcess, "PROCESS", binary.Size(abi.ProcessState{}), 0},
 }
 
 // readState copies the state object that came with HELLO and checks that it is whole. The descriptor is the variant's, so it

@@ -141,3 +141,13 @@ func (s stage) twin(p *proc.Process, leader int) int {
 	s.t.Fatalf("no other variant of %q among the children of %d", want, p.Pid())
 	return 0
 }
+
+// TestBlockedAtStart starts a program that inherits a mask of blocked signals, and looks at it.
+func TestBlockedAtStart(t *testing.T) {
+	nativelyAndMonitored(t, func(s stage) {
+		spec := s.spec("python3", "-c", "import os, signal as s; old = s.pthread_sigmask(s.SIG_BLOCK, []); s.pthread_sigmask(s.SIG_SETMASK, old); "+
+			"os.kill(os.getpid(), s.SIGUSR1); print(sorted(int(n) for n in old), s.SIGUSR1 in s.sigpending())")
+		spec.Argv = append([]string{"/usr/bin/env", "--block-signal=USR1"}, spec.Argv...)
+		s.want(s.run(spec), 0, "[10] True\n")
+	})
+}

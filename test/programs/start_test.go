@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/monmod/monmod/test/internal/filetree"
+	"github.com/monmod/monmod/test/internal/proc"
+	"github.com/monmod/monmod/test/internal/scratch"
 	"github.com/monmod/monmod/test/internal/target"
 )
 
@@ -151,4 +153,25 @@ func TestIdleRegisters(t *testing.T) {
 			print "done\n"`))
 		s.want(r, 0, "done\n")
 	})
+}
+
+// TestMappingsAfterAudit maps files when the only follower has been dropped: nobody is there to be handed their descriptors.
+func TestMappingsAfterAudit(t *testing.T) {
+	requireBuilt(t)
+	base := scratch.Dir(t)
+	group := filepath.Join(base, "audit.yaml")
+	if err := os.WriteFile(group, []byte("leader: 1\nvariants: [{id: 1}, {id: 2}]\non_divergence: audit\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r, err := proc.Run(proc.Spec{
+		Argv: []string{target.Built("monmod"), "run", "--logs", filepath.Join(base, "state"), "--config", group, "--", "perl", "-e",
+			`syswrite STDOUT, \my $x; require POSIX; print "\n", POSIX::floor(2.5), "\n"`},
+		Dir: base, Env: target.Env(base), Deadline: 20 * time.Second,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Status != 0 || !strings.HasSuffix(string(r.Stdout), ")\n2\n") || takeReports(base) == "" {
+		t.Errorf("want a report and the leader's end: %s", r)
+	}
 }

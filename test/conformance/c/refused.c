@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -233,4 +234,28 @@ static long by_interrupt(long number)
 CASE(other_entry, ENDS, "none")
 {
 	TOK(by_interrupt(20 /* getpid */));
+}
+
+/* Numbers of descriptors beyond those that the monitor keeps, where the limit of open files allows them. */
+CASE(high_descriptors, REFUSED, "dup2 dup3 fcntl")
+{
+	struct rlimit l;
+	getrlimit(RLIMIT_NOFILE, &l);
+	l.rlim_cur = 1 << 20;
+	if (l.rlim_max < l.rlim_cur)
+		l.rlim_max = l.rlim_cur;
+	setrlimit(RLIMIT_NOFILE, &l);
+	EXPECT("EBADF", raw(SYS_dup2, 0, 300000));
+	EXPECT("EBADF", raw(SYS_dup3, 0, 300000, O_CLOEXEC));
+	EXPECT("EINVAL", raw(SYS_fcntl, 0, F_DUPFD, 300000));
+	EXPECT("EINVAL", raw(SYS_fcntl, 0, F_DUPFD_CLOEXEC, 300000));
+}
+
+/* More bytes than any option has: the kernel would read as many as the option wants, from wherever it is told to. */
+CASE(long_options, REFUSED, "setsockopt socketpair")
+{
+	int two[2];
+	raw(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, two);
+	EXPECT("EINVAL", raw(SYS_setsockopt, two[0], SOL_SOCKET, SO_RCVLOWAT, room, 70000));
+	EXPECT("EINVAL", raw(SYS_setsockopt, two[0], SOL_SOCKET, SO_RCVLOWAT, room, 0x7fffffff));
 }

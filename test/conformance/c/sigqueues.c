@@ -335,3 +335,59 @@ CASE(blocked_faults, NORMAL, "rt_sigprocmask rt_sigpending rt_sigsuspend rt_sigt
 	T(handle(SIGSYS, SIG_DFL, 0));
 	T(sigprocmask(SIG_SETMASK, &old, NULL));
 }
+
+/* compute takes this much processor time, and makes no call. */
+static void compute(int ms)
+{
+	for (volatile long n = 400000l * ms; n > 0; n--)
+		;
+}
+
+static void alarm_in(int ms)
+{
+	struct itimerval once = { .it_value = { ms / 1000, ms % 1000 * 1000 } };
+	setitimer(ITIMER_REAL, &once, NULL);
+}
+
+/* A signal waits while calls are made that never sleep: they are none of its business. */
+CASE(waiting_beside_wakes, NORMAL, "futex setitimer rt_sigaction")
+{
+	static uint32_t word;
+	T(handle(SIGALRM, note, 0));
+	for (int i = 0; i < 5; i++) {
+		count = 0;
+		alarm_in(1);
+		compute(10);
+		long result = raw(SYS_futex, &word, 1 /* FUTEX_WAKE */, 1, NULL, NULL, 0);
+		raw(SYS_getppid);
+		say("woken %ld count %d", result, count);
+	}
+	T(handle(SIGALRM, SIG_DFL, 0));
+}
+
+static volatile int repaired;
+
+static void repair(int number, siginfo_t *i, void *context)
+{
+	(void)number;
+	(void)context;
+	mprotect((void *)((uintptr_t)i->si_addr & ~4095ul), 4096, PROT_READ | PROT_WRITE);
+	repaired++;
+}
+
+/* A program that computes gets its signal all the same; what it does next may be a fault. */
+CASE(faults_behind_signals, NORMAL, "setitimer rt_sigaction rt_sigreturn")
+{
+	struct sigaction a = { .sa_sigaction = repair, .sa_flags = SA_SIGINFO };
+	volatile char *p = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	T(sigaction(SIGSEGV, &a, NULL));
+	T(handle(SIGALRM, note, 0));
+	count = repaired = 0;
+	alarm_in(20);
+	compute(400);
+	p[7] = 'f';
+	say("value %c repaired %d count %d", p[7], repaired, count);
+	T(handle(SIGALRM, SIG_DFL, 0));
+	T(handle(SIGSEGV, SIG_DFL, 0));
+	munmap((void *)p, 4096);
+}
