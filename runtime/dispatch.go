@@ -140,7 +140,12 @@ func (w *wrapper) monitored(inv *Invocation) (*control.Plan, error) {
 		return nil, err
 	}
 	root, err := engineRoot(inv, w.lowLevel)
-	if err != nil || root != p.Root {
+	if err != nil {
+		return nil, err
+	}
+	// A link on the way may be younger than the plan.
+	planned, err := realPath(p.Root)
+	if err != nil || root != planned {
 		return nil, err
 	}
 	return p, nil

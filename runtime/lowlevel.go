@@ -61,24 +61,22 @@ func defaultRoot(lowLevel string) string {
 	return "/run/runc"
 }
 
-// engineRoot is the state folder that a command line means, absolute.
+// engineRoot is the state folder that a command line means, absolute and without
+// symbolic links: an engine names it before it exists and after, and /var/run and
+// /run are one folder.
 func engineRoot(inv *Invocation, lowLevel string) (string, error) {
 	root, ok := inv.Global("root")
 	if !ok || root == "" {
-		return defaultRoot(lowLevel), nil
+		root = defaultRoot(lowLevel)
 	}
-	root, err := filepath.Abs(root)
+	absolute, err := filepath.Abs(root)
 	if err != nil {
 		return "", fmt.Errorf("find the state folder %s: %w", root, err)
 	}
-	// /var/run and /run are one folder.
-	if real, err := filepath.EvalSymlinks(root); err == nil {
-		return real, nil
+	if absolute, err = realPath(absolute); err != nil {
+		return "", fmt.Errorf("find the state folder: %w", err)
 	}
-	if real, err := filepath.EvalSymlinks(filepath.Dir(root)); err == nil {
-		return filepath.Join(real, filepath.Base(root)), nil
-	}
-	return root, nil
+	return absolute, nil
 }
 
 // exists reports whether the low-level runtime has a container of that name.

@@ -147,3 +147,53 @@ func TestResources(t *testing.T) {
 		}
 	}
 }
+
+// TestEngineRoot: a state folder has one name whatever of it exists. Docker names one below /var/run, a link, of which two
+// levels are missing after a boot.
+func TestEngineRoot(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, target := range map[string]string{"var": "run", "absolute": filepath.Join(dir, "run"), "chain": "./var/../var", "dangling": "later", "circle": "circle"} {
+		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(dir, "run"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
+	for _, c := range []struct{ root, want string }{
+		{"var", "run"}, {"var/docker", "run/docker"}, {"var/docker/runtime-runc/moby", "run/docker/runtime-runc/moby"},
+		{"absolute/docker/moby", "run/docker/moby"}, {"chain/docker/moby", "run/docker/moby"}, {"dangling/docker/moby", "later/docker/moby"},
+		{"none/a/b", "none/a/b"},
+	} {
+		for _, spelled := range []string{c.root, filepath.Join(dir, c.root), filepath.Join(dir, c.root) + "/"} {
+			for _, made := range []bool{false, true} {
+				if made {
+					if err := os.MkdirAll(filepath.Join(dir, c.want), 0o755); err != nil {
+						t.Fatal(err)
+					}
+				}
+				inv, err := Parse([]string{"--root", spelled, "state", "x"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got, err := engineRoot(inv, "runc"); err != nil || got != filepath.Join(dir, c.want) {
+					t.Errorf("%s (made: %v) is %q, %v", spelled, made, got, err)
+				}
+			}
+			if err := errors.Join(os.RemoveAll(filepath.Join(dir, "run/docker")), os.RemoveAll(filepath.Join(dir, "later")), os.RemoveAll(filepath.Join(dir, "none"))); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	inv, err := Parse([]string{"--root", filepath.Join(dir, "circle/x"), "state", "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := engineRoot(inv, "runc"); err == nil || !strings.Contains(err.Error(), "more than ") {
+		t.Errorf("a circle is %q, %v", got, err)
+	}
+}

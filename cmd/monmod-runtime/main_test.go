@@ -436,6 +436,38 @@ func lifecycle(t *testing.T, h *host, low string) {
 	h.nothingLeft(id)
 }
 
+// TestLinkedRoot: Docker's state folder lies below /var/run, which is a link, and is not there after a boot. What was created
+// so is found again by every later command.
+func TestLinkedRoot(t *testing.T) {
+	h := newHost(t).library()
+	h.must(os.Mkdir(filepath.Join(h.dir, "run"), 0o755))
+	h.must(os.Symlink("run", filepath.Join(h.dir, "var")))
+	h.root = filepath.Join(h.dir, "var/docker/moby")
+	dir := h.bundle("exec sleep 1000", func(spec map[string]any) {
+		spec["annotations"] = map[string]string{"io.monmod.variants": "2", "io.monmod.exec": "deny"}
+	})
+	id := h.name("linked")
+	ok := func(args ...string) {
+		t.Helper()
+		if r := h.run(args...); r.code != 0 {
+			t.Fatalf("%v: %+v", args, r)
+		}
+	}
+	ok("create", "--bundle", dir, id)
+	ok("start", id)
+	ok("state", id)
+	if r := h.run("exec", id, "echo", "x"); r.code == 0 || !strings.Contains(r.stderr, "exec is refused") {
+		t.Errorf("exec: %+v", r)
+	}
+	ok("kill", id, "KILL")
+	await(t, func() bool { return strings.Contains(h.run("state", id).stdout, `"stopped"`) })
+	ok("delete", id)
+	h.nothingLeft(id)
+	if got := told(t, dir); !strings.Contains(got, "start\n") || !strings.Contains(got, "kill killed\nstopped\n") {
+		t.Errorf("told\n%s", got)
+	}
+}
+
 func sessionOf(pid int) (int, error) { return unix.Getsid(pid) }
 
 func told(t *testing.T, bundle string) string {
