@@ -13,11 +13,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/monmod/monmod/internal/control"
 	"github.com/monmod/monmod/internal/words"
+	"github.com/monmod/monmod/runtime"
 )
 
 // maxState bounds the state that the low-level runtime gives, in bytes.
@@ -55,6 +57,12 @@ func run(args []string, stdin io.Reader) error {
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w: create the container by monmod-runtime", args[0], err)
+	}
+	if name := os.Getenv(runtime.PlanVariable); name != "" && name != p.Name() {
+		if args[0] == "poststop" {
+			return nil // cleaned up already, and the ID taken by another
+		}
+		return fmt.Errorf("%s: another container has taken the ID %s since config.json was read: create the container again", args[0], args[2])
 	}
 	return stages[args[0]](p, state)
 }

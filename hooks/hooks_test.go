@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/monmod/monmod/internal/control"
+	"github.com/monmod/monmod/runtime"
 )
 
 // How hooks start and end a supervisor is tested with containers, in
@@ -43,6 +44,44 @@ func TestMainRefuses(t *testing.T) {
 	}
 }
 
+// TestAnothersPlan: hooks of a container that is gone do nothing to one that has taken its ID.
+func TestAnothersPlan(t *testing.T) {
+	id := fmt.Sprintf("mm-plan-%d", os.Getpid())
+	p := &control.Plan{Version: control.PlanVersion, Container: id, Root: "/", Bundle: "/", Runtime: control.LowLevel{Path: "/"}, Library: "/", Dev: "/",
+		Mode: control.ModeOne, Inject: control.InjectLaunch, Exec: control.ExecAllow, Process: control.Process{Args: []string{"x"}}, Token: strings.Repeat("1", 64)}
+	if err := os.MkdirAll(p.Dir(), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(p.Dir())
+	if err := p.Write(); err != nil {
+		t.Fatal(err)
+	}
+	older := *p
+	older.Token = strings.Repeat("2", 64)
+	t.Setenv(runtime.PlanVariable, older.Name())
+	state := fmt.Sprintf(`{"id":%q,"pid":1}`, id)
+	var stderr bytes.Buffer
+	if code := Main([]string{"create-runtime", "--container", id}, strings.NewReader(state), &stderr); code != 1 || !strings.Contains(stderr.String(), "another container has taken the ID") {
+		t.Errorf("create-runtime: %d: %s", code, stderr.String())
+	}
+	if code := Main([]string{"poststop", "--container", id}, strings.NewReader(state), os.Stderr); code != 0 {
+		t.Errorf("poststop: %d", code)
+	}
+	if err := runtime.Discard(&older); err != nil {
+		t.Error(err)
+	}
+	if _, err := control.LoadPlan(id); err != nil {
+		t.Errorf("the newer plan: %v", err)
+	}
+	t.Setenv(runtime.PlanVariable, p.Name())
+	if code := Main([]string{"poststop", "--container", id}, strings.NewReader(state), os.Stderr); code != 0 {
+		t.Errorf("its own poststop: %d", code)
+	}
+	if _, err := os.Stat(p.Dir()); !os.IsNotExist(err) {
+		t.Errorf("the folder is left: %v", err)
+	}
+}
+
 // TestKillSupervisor: a process that got the supervisor's number later lives.
 func TestKillSupervisor(t *testing.T) {
 	p := &control.Plan{Container: fmt.Sprintf("mm-hook-%d", os.Getpid())}
@@ -65,7 +104,7 @@ func TestKillSupervisor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var other process
+	var other control.ProcessID
 	if err := json.Unmarshal(noted, &other); err != nil {
 		t.Fatal(err)
 	}

@@ -1,14 +1,12 @@
 package hooks
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -31,7 +29,7 @@ func poststop(p *control.Plan, _ *specs.State) error {
 			return errors.Join(told, err)
 		}
 	}
-	return runtime.Discard(p.Container)
+	return runtime.Discard(p)
 }
 
 func tellStopped(p *control.Plan) error {
@@ -45,21 +43,15 @@ func tellStopped(p *control.Plan) error {
 	return c.Stopped(ctx)
 }
 
-// process names a process beyond the reuse of its number.
-type process struct {
-	Pid   int    `json:"pid"`
-	Start uint64 `json:"start"` // clock ticks since the host started
-}
-
 func supervisorFile(p *control.Plan) string { return filepath.Join(p.Dir(), "supervisor.json") }
 
 // remember notes the supervisor's process for poststop.
 func remember(p *control.Plan, pid int) error {
-	start, err := startTime(pid)
+	id, err := control.IdentifyProcess(pid)
 	if err != nil {
 		return fmt.Errorf("note its process: %w", err)
 	}
-	data, err := json.Marshal(process{Pid: pid, Start: start})
+	data, err := json.Marshal(id)
 	if err == nil {
 		err = os.WriteFile(supervisorFile(p), data, 0o600)
 	}
@@ -76,7 +68,7 @@ func killSupervisor(p *control.Plan) error {
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	var noted process
+	var noted control.ProcessID
 	if err == nil {
 		err = json.Unmarshal(data, &noted)
 	}
@@ -95,26 +87,11 @@ func killSupervisor(p *control.Plan) error {
 	}
 	defer unix.Close(fd)
 	// The descriptor is open: from here on the number cannot be reused.
-	if start, err := startTime(noted.Pid); err != nil || start != noted.Start {
+	if now, err := control.IdentifyProcess(noted.Pid); err != nil || now != noted {
 		return nil
 	}
 	if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
 		return fmt.Errorf("end the supervisor of container %s: %w", p.Container, err)
 	}
 	return nil
-}
-
-// startTime reads when a process started from its stat line, in which the name
-// may hold anything, parentheses included.
-func startTime(pid int) (uint64, error) {
-	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return 0, err
-	}
-	const field = 22 - 3 // of the fields that follow the name
-	fields := bytes.Fields(data[bytes.LastIndexByte(data, ')')+1:])
-	if len(fields) <= field {
-		return 0, fmt.Errorf("/proc/%d/stat has %d fields", pid, len(fields))
-	}
-	return strconv.ParseUint(string(fields[field]), 10, 64)
 }

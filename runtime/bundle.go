@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,10 +27,11 @@ type Bundle struct {
 	Path string // of config.json
 	Spec specs.Spec
 	raw  object
-	data []byte // as it was read
+	data []byte // as it was before any rewriting
 }
 
-// ReadBundle reads the specification file name of the bundle dir.
+// ReadBundle reads the specification file name of the bundle dir, as it was
+// before another container rewrote it.
 func ReadBundle(dir, name string) (*Bundle, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -41,14 +41,9 @@ func ReadBundle(dir, name string) (*Bundle, error) {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(dir, name)
 	}
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	data, err := readOriginal(path)
 	if err != nil {
 		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxSpec+1))
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
 	b, err := parseBundle(data)
 	if err != nil {

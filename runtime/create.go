@@ -96,9 +96,13 @@ func (w *wrapper) plan(inv *Invocation, b *Bundle, r request) (*control.Plan, er
 	if err != nil {
 		return nil, err
 	}
+	creator, err := control.IdentifyProcess(os.Getpid())
+	if err != nil {
+		return nil, err
+	}
 	spec := b.Spec.Process
 	p := &control.Plan{
-		Version: control.PlanVersion, Container: inv.Container, Root: root, Bundle: b.Dir, Command: inv.Command,
+		Version: control.PlanVersion, Container: inv.Container, Root: root, Bundle: b.Dir, Command: inv.Command, Creator: creator,
 		Runtime: control.LowLevel{Path: w.lowLevel, Args: followerFlags(inv)}, Created: time.Now().UTC().Truncate(time.Second),
 		Process: control.Process{
 			Args: stripWords(spec.Args), Env: spec.Env, Cwd: spec.Cwd, Terminal: spec.Terminal, Rootfs: b.Rootfs(),
@@ -187,6 +191,9 @@ func (w *wrapper) commit(p *control.Plan, b *Bundle, r request) (err error) {
 	defer func() {
 		if err != nil {
 			os.RemoveAll(p.Dir())
+			if p.Rewritten != "" {
+				os.Remove(before(p.Spec, p.Rewritten))
+			}
 		}
 	}()
 	if err := makeDev(p.Dev); err != nil {
@@ -197,7 +204,7 @@ func (w *wrapper) commit(p *control.Plan, b *Bundle, r request) (err error) {
 			return err
 		}
 	}
-	hooks := &hookLine{self: w.self, container: p.Container, prestart: w.prestart()}
+	hooks := &hookLine{self: w.self, container: p.Container, plan: p.Name(), prestart: w.prestart()}
 	raw, err := monitored(p, b, r, hooks)
 	if err != nil {
 		return err
@@ -213,7 +220,12 @@ func (w *wrapper) commit(p *control.Plan, b *Bundle, r request) (err error) {
 	if err := p.Write(); err != nil {
 		return err
 	}
-	return store(b.Path, data)
+	if err := store(b.Path, data); err != nil {
+		return err
+	}
+	// What else was put aside became bytes that are nowhere any more.
+	_ = forgetOriginals(p.Spec, p.Rewritten)
+	return nil
 }
 
 // monitored is the leader's specification: what was asked for, and the library

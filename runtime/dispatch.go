@@ -239,6 +239,9 @@ func (w *wrapper) delete(inv *Invocation) error {
 		}
 		return nil
 	}
+	if p.Creator.Alive() {
+		return nil // it has still to read config.json, which must not become what it was
+	}
 	if c, err := control.Dial(p.Container); err == nil {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*control.DefaultTimeout)
 		defer cancel()
@@ -246,7 +249,7 @@ func (w *wrapper) delete(inv *Invocation) error {
 		c.Close()
 	}
 	// A folder that cannot be removed now is swept later.
-	_ = Discard(p.Container)
+	_ = Discard(p)
 	return nil
 }
 

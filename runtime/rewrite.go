@@ -35,15 +35,22 @@ type injection struct {
 type hookLine struct {
 	self      string // host path of monmod-runtime
 	container string
-	prestart  bool // the low-level runtime does not know createRuntime
+	plan      string // its name
+	prestart  bool   // the low-level runtime does not know createRuntime
 }
 
 // hookArg0 marks the hooks of this program in a specification.
 const hookArg0 = "monmod-runtime"
 
-// hookEnv is all that a hook gets: without it some runtimes would give it the
+// PlanVariable tells a hook the name of the plan that it was made for: the
+// container's may be another by then.
+const PlanVariable = "MONMOD_PLAN"
+
+// env is all that a hook gets: without it some runtimes would give it the
 // container's environment.
-var hookEnv = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+func (h *hookLine) env() []string {
+	return []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", PlanVariable + "=" + h.plan}
+}
 
 // hookTimeout is in seconds: the hook itself waits 10 for its supervisor, the
 // one at the end 20 for the followers.
@@ -223,7 +230,7 @@ func (h *hookLine) edit(raw object) error {
 		list = slices.DeleteFunc(list, isOwnHook)
 		if what, ok := wanted[stage]; ok {
 			timeout := hookTimeout
-			data, err := encode(specs.Hook{Path: h.self, Args: []string{hookArg0, "hook", what, "--container", h.container}, Env: hookEnv, Timeout: &timeout})
+			data, err := encode(specs.Hook{Path: h.self, Args: []string{hookArg0, "hook", what, "--container", h.container}, Env: h.env(), Timeout: &timeout})
 			if err != nil {
 				return err
 			}

@@ -44,7 +44,7 @@ func TestGolden(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			hooks := &hookLine{self: "/usr/bin/monmod-runtime", container: "abc", prestart: filepath.Base(dir) == "prestart"}
+			hooks := &hookLine{self: "/usr/bin/monmod-runtime", container: "abc", plan: "0123456789abcdef", prestart: filepath.Base(dir) == "prestart"}
 			leader, err := monitored(p, b, r, hooks)
 			if err != nil {
 				t.Fatal(err)

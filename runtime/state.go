@@ -43,11 +43,16 @@ func claim(p *control.Plan) error {
 	}
 	err := os.Mkdir(p.Dir(), 0o700)
 	if errors.Is(err, fs.ErrExist) {
+		if old, err := control.LoadPlan(p.Container); err == nil && old.Creator.Alive() {
+			return fmt.Errorf("container with ID %s is being created by process %d: wait for its end, or choose another ID", p.Container, old.Creator.Pid)
+		}
 		if inUse(p.Container) {
 			return fmt.Errorf("a monitored container with ID %s exists in another engine or state folder: delete it first, or choose another ID", p.Container)
 		}
-		Discard(p.Container)
-		err = os.Mkdir(p.Dir(), 0o700)
+		left := discard(p.Container)
+		if err = os.Mkdir(p.Dir(), 0o700); err != nil && left != nil {
+			return left
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("make the folder of container %s: %w", p.Container, err)
@@ -55,15 +60,15 @@ func claim(p *control.Plan) error {
 	return nil
 }
 
-// inUse reports whether a supervisor answers for the container, or its
-// low-level runtime still has it.
+// inUse reports whether a supervisor answers for the container, its low-level
+// runtime has it, or is about to: it starts from what stands in config.json.
 func inUse(id string) bool {
 	if c, err := control.Dial(id); err == nil {
 		c.Close()
 		return true
 	}
 	p, err := control.LoadPlan(id)
-	return err == nil && exists(p.Root, id)
+	return err == nil && (p.Creator.Alive() || exists(p.Root, id))
 }
 
 // sweep removes what containers left that were planned and then never made:
@@ -78,14 +83,28 @@ func sweep() {
 		if err != nil || time.Since(info.ModTime()) < abandoned || inUse(e.Name()) {
 			continue
 		}
-		Discard(e.Name())
+		_ = discard(e.Name()) // tried again next time
 	}
 }
 
 // Discard removes everything that is left of a monitored container whose
 // supervisor is gone: its followers and its folder, and what was made of its
-// bundle. The folder stays for the next attempt while a follower does.
-func Discard(id string) error {
+// bundle. The folder stays for the next attempt while a follower does. A
+// container that has taken its place since is left alone.
+func Discard(p *control.Plan) error {
+	unlock, err := lockState()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if now, err := control.LoadPlan(p.Container); err != nil || now.Name() != p.Name() {
+		return nil
+	}
+	return discard(p.Container)
+}
+
+// discard is Discard for a caller that holds the lock, of whatever has the ID.
+func discard(id string) error {
 	if err := control.CheckID(id); err != nil {
 		return err
 	}

@@ -282,6 +282,37 @@ func TestBundleAgain(t *testing.T) {
 	}
 	same("delete")
 	h.nothingLeft(id)
+	two := []string{h.name("first"), h.name("second")}
+	for _, order := range [][]int{{0, 1}, {1, 0}} {
+		for _, id := range two {
+			if r := h.run("create", "--bundle", dir, id); r.code != 0 {
+				t.Fatalf("create of two: %+v", r)
+			}
+		}
+		for _, i := range order {
+			if r := h.run("delete", "--force", two[i]); r.code != 0 {
+				t.Fatalf("delete of two: %+v", r)
+			}
+			h.nothingLeft(two[i])
+		}
+		same("two")
+	}
+	// A host that loses power has what lies on a disk afterwards, and nothing below /run.
+	if r := h.run("--low-level", "/bin/true", "create", "--bundle", dir, id); r.code != 0 {
+		t.Fatalf("create by a runtime that does nothing: %+v", r)
+	}
+	h.must(os.RemoveAll(control.ContainerDir(id)))
+	if now, err := os.ReadFile(filepath.Join(dir, "config.json")); err != nil || bytes.Equal(before, now) {
+		t.Errorf("config.json was not rewritten (%v)", err)
+	}
+	if r := h.run("run", "--bundle", dir, id); r.code != 7 || r.stdout != "out\n" {
+		t.Errorf("%+v", r)
+	}
+	same("a loss of power")
+	h.nothingLeft(id)
+	if left, _ := filepath.Glob(filepath.Join(dir, ".config.json-*")); len(left) > 0 {
+		t.Errorf("%v are left", left)
+	}
 }
 
 // TestRefused: what asks for monitoring and cannot have it does not start, says

@@ -2,6 +2,8 @@ package control
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -47,9 +49,12 @@ type Plan struct {
 	Root      string `json:"root"`   // the engine's state folder of the low-level runtime
 	Bundle    string `json:"bundle"` // holds config.json
 	// Spec is the bundle's specification, and Rewritten the SHA-256 of what was made of it, in hexadecimal. As it was before
-	// it lies in the container's folder.
+	// it lies beside it.
 	Spec      string `json:"spec"`
 	Rewritten string `json:"rewritten"`
+	// Creator is the process that wrote the plan and then becomes the low-level runtime. Until it ends it may still have to
+	// read Spec.
+	Creator ProcessID `json:"creator"`
 	// Command is the command that made the container: create or run. After run
 	// nobody sends start: the time to say hello begins at init.
 	Command string    `json:"command"`
@@ -112,6 +117,13 @@ type Follower struct {
 
 // Dir is the folder of the plan's container.
 func (p *Plan) Dir() string { return ContainerDir(p.Container) }
+
+// Name tells the plan from others of the same container: one that was deleted and
+// created again. It is no secret, unlike the token that it is made of.
+func (p *Plan) Name() string {
+	sum := sha256.Sum256([]byte(p.Token))
+	return hex.EncodeToString(sum[:8])
+}
 
 // Hello is the path of the socket on which the container's library says hello.
 func (p *Plan) Hello() string { return filepath.Join(p.Dev, HelloFile) }
