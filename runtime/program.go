@@ -201,6 +201,19 @@ func judgeFile(f *os.File, p *specs.Process, way string) (string, error) {
 		return "", fmt.Errorf("it is statically linked, and the dynamic linker is what reads LD_PRELOAD: use %sinject: launch, which is the default", AnnotationPrefix)
 	case info.Mode()&(fs.ModeSetuid|fs.ModeSetgid) != 0 && !p.NoNewPrivileges:
 		return "", fmt.Errorf("it changes its user or group when it starts, and the dynamic linker then ignores LD_PRELOAD: use %sinject: launch, which is the default", AnnotationPrefix)
+	case raisesCapabilities(f, p):
+		return "", fmt.Errorf("its file has capabilities, and the dynamic linker then ignores LD_PRELOAD: use %sinject: launch, which is the default", AnnotationPrefix)
 	}
 	return "", nil
+}
+
+// raisesCapabilities reports whether the kernel starts the file in secure mode
+// for the capabilities that it has. It does so under no_new_privs too, and never
+// for root. What cannot be read counts as some.
+func raisesCapabilities(f *os.File, p *specs.Process) bool {
+	if p.User.UID == 0 {
+		return false
+	}
+	_, err := unix.Fgetxattr(int(f.Fd()), "security.capability", nil)
+	return !errors.Is(err, unix.ENODATA) && !errors.Is(err, unix.EOPNOTSUPP)
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"github.com/monmod/monmod/internal/control"
 )
@@ -27,7 +28,7 @@ func tinyRoot(t *testing.T) string {
 	i386 := append([]byte("\x7fELF\x01\x01\x01"), make([]byte, 60)...)
 	for name, data := range map[string][]byte{
 		"bin/static": static, "bin/dynamic": dynamic, "bin/i386": i386, "bin/script": []byte("#! /bin/static sh\n"), "bin/badscript": []byte("#!/bin/i386\n"),
-		"bin/loop": []byte("#!/bin/loop\n"), "bin/text": []byte("echo\n"), "srv/app/run": []byte("#!/bin/dynamic\n"), "bin/truncated": static[:40],
+		"bin/loop": []byte("#!/bin/loop\n"), "bin/text": []byte("echo\n"), "srv/app/run": []byte("#!/bin/dynamic\n"), "bin/capable": dynamic, "bin/truncated": static[:40],
 	} {
 		path := filepath.Join(dir, "root", name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -50,6 +51,8 @@ func tinyRoot(t *testing.T) string {
 		os.WriteFile(filepath.Join(root, "bin/setuid"), dynamic, 0o755),
 		os.Chmod(filepath.Join(root, "bin/setuid"), 0o755|os.ModeSetuid),
 		syscall.Mkfifo(filepath.Join(root, "bin/fifo"), 0o755),
+		// CAP_NET_RAW, effective, in the form VFS_CAP_REVISION_2.
+		unix.Setxattr(filepath.Join(root, "bin/capable"), "security.capability", []byte{1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, 0),
 		os.MkdirAll(filepath.Join(dir, "tools"), 0o755),
 		os.WriteFile(filepath.Join(dir, "tools/tool"), static, 0o755),
 		os.WriteFile(filepath.Join(dir, "docker-init"), static, 0o755),
@@ -103,6 +106,10 @@ func TestFindProgram(t *testing.T) {
 		{name: "preload", program: "dynamic", way: control.InjectPreload, found: "/bin/dynamic"},
 		{name: "preload static", program: "static", way: control.InjectPreload, want: "statically linked"},
 		{name: "preload a script of a static one", program: "script", way: control.InjectPreload, want: "statically linked"},
+		{name: "capabilities", program: "capable", user: 1000, found: "/bin/capable"},
+		{name: "preload with capabilities", program: "capable", user: 1000, way: control.InjectPreload, want: "its file has capabilities"},
+		{name: "preload with capabilities as root", program: "capable", way: control.InjectPreload, found: "/bin/capable"},
+		{name: "preload as another user", program: "dynamic", user: 1000, way: control.InjectPreload, found: "/bin/dynamic"},
 		{name: "preload setuid", program: "setuid", way: control.InjectPreload, want: "ignores LD_PRELOAD"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

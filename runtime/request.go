@@ -31,6 +31,7 @@ const maxValue = 4096
 type asked struct {
 	text     string
 	variable bool   // an image's ENV looks the same
+	image    bool   // it may have come with the image
 	from     string // "annotation io.monmod.policy", for errors
 }
 
@@ -41,9 +42,10 @@ type request map[string]asked
 // where there are both. It returns nil where nothing is asked for.
 func readRequest(annotations map[string]string, env []string) (request, error) {
 	r := request{}
+	copies := annotations[manager] == podman // an image's annotations become the container's
 	for name, text := range annotations {
 		if key, ok := strings.CutPrefix(name, AnnotationPrefix); ok {
-			if err := r.add(key, asked{text: text, from: "annotation " + plain(name)}); err != nil {
+			if err := r.add(key, asked{text: text, image: copies, from: "annotation " + plain(name)}); err != nil {
 				return nil, err
 			}
 		}
@@ -57,7 +59,7 @@ func readRequest(annotations map[string]string, env []string) (request, error) {
 		}
 		// Of two the last one counts, as it does for the program.
 		shown := plain(name)
-		if err := variables.add(strings.ToLower(key), asked{text: text, variable: true, from: "variable " + shown}); err != nil {
+		if err := variables.add(strings.ToLower(key), asked{text: text, variable: true, image: true, from: "variable " + shown}); err != nil {
 			return nil, err
 		}
 		if name != strings.ToUpper(name) {
@@ -166,6 +168,11 @@ func (r request) fill(p *control.Plan, operator *config.Operator) (err error) {
 	}
 	if p.Inject, err = r.choose("inject", control.InjectLaunch, control.InjectPreload); err != nil {
 		return err
+	}
+	if i := r["inject"]; p.Inject == control.InjectPreload {
+		if err := operator.CheckPreload(i.from, i.image); err != nil {
+			return err
+		}
 	}
 	if _, ok := r["exec"]; !ok {
 		p.Exec = string(operator.Exec)

@@ -62,7 +62,7 @@ func TestRequest(t *testing.T) {
 		want        string // mode variants/variant file policy inject exec group
 	}{
 		{name: "variants", annotations: "variants=2", want: "variants 2/0 - full launch allow abc"},
-		{name: "variable", env: "MONMOD_VARIANTS=3 MONMOD_POLICY=socket_rw MONMOD_INJECT=preload", want: "variants 3/0 - socket_rw preload allow abc"},
+		{name: "variable", env: "MONMOD_VARIANTS=3 MONMOD_POLICY=socket_rw MONMOD_INJECT=preload", operator: "inject: any", want: "variants 3/0 - socket_rw preload allow abc"},
 		{name: "one", annotations: "id=2 config=" + file, want: "one 0/2 web.yaml base launch allow web"},
 		{name: "annotation over file", annotations: "id=2 policy=full config=" + link, want: "one 0/2 web.yaml full launch allow web"},
 		{name: "annotation over variable", annotations: "variants=2 policy=full", env: "MONMOD_POLICY=base MONMOD_VARIANTS=5 MONMOD_ID=7", want: "variants 2/0 - full launch allow abc"},
@@ -70,6 +70,8 @@ func TestRequest(t *testing.T) {
 		{name: "group's name", annotations: "variants=2 group=shop", want: "variants 2/0 - full launch allow shop"},
 		{name: "exec", annotations: "variants=2 exec=deny", want: "variants 2/0 - full launch deny abc"},
 		{name: "operator denies exec", annotations: "variants=2", operator: "exec: deny", want: "variants 2/0 - full launch deny abc"},
+		{name: "preload", annotations: "variants=2 inject=preload", want: "variants 2/0 - full preload allow abc"},
+		{name: "launch over an image's preload", annotations: "variants=2 inject=launch", env: "MONMOD_INJECT=preload", want: "variants 2/0 - full launch allow abc"},
 		{name: "the last variable counts", env: "MONMOD_VARIANTS=3 MONMOD_VARIANTS=2", want: "variants 2/0 - full launch allow abc"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -101,7 +103,11 @@ func TestRequestRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, c := range []struct{ name, annotations, env, operator, want string }{
+	for _, c := range []struct {
+		name, annotations, env, operator string
+		podman                           bool
+		want                             string
+	}{
 		{name: "unknown annotation", annotations: "variant=2", want: "unknown annotation io.monmod.variant"},
 		{name: "escapes in a name", env: "MONMOD_\x1b[31mX=1", want: `unknown variable MONMOD_\x1b[31mX: the keys are`},
 		{name: "unknown variable", env: "MONMOD_VARIANT=2", want: "unknown variable MONMOD_VARIANT: the keys are"},
@@ -127,10 +133,17 @@ func TestRequestRefused(t *testing.T) {
 		{name: "too long", env: "MONMOD_VARIANTS=" + strings.Repeat("1", 5000), want: "5000 bytes"},
 		{name: "weaker policy", env: "MONMOD_VARIANTS=2 MONMOD_POLICY=socket_rw", operator: "policy: base", want: "no weaker than base"},
 		{name: "weaker exec", annotations: "variants=2 exec=allow", operator: "exec: deny", want: "no weaker than deny"},
+		{name: "preload of an image", annotations: "variants=2", env: "MONMOD_INJECT=preload", want: "variable MONMOD_INJECT asks for preload, which is weaker than launch, and may have come with the image"},
+		{name: "preload of an image under podman", annotations: "variants=2 inject=preload", podman: true, want: "annotation io.monmod.inject asks for preload"},
+		{name: "weaker injection", annotations: "variants=2 inject=preload", operator: "inject: launch", want: "no weaker than launch"},
 		{name: "file weaker than the operator", annotations: "id=1 config=" + file, operator: "policy: full", want: "no weaker than full"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, _, err := fillFrom(annotationsOf(c.annotations), strings.Fields(c.env), operatorOf(t, c.operator))
+			annotations := annotationsOf(c.annotations)
+			if c.podman {
+				annotations[manager] = podman
+			}
+			_, _, err := fillFrom(annotations, strings.Fields(c.env), operatorOf(t, c.operator))
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}

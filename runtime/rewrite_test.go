@@ -24,7 +24,7 @@ func prepareGolden(b *Bundle) (*control.Plan, request, error) {
 	}
 	p := &control.Plan{Container: "abc", Library: "/usr/lib/monmod/libmonmod.so", Token: strings.Repeat("1", 64), Dev: "/run/monmod/containers/abc/dev"}
 	p.Variant = 1
-	return p, r, r.fill(p, &config.Operator{Exec: config.ExecAllow})
+	return p, r, r.fill(p, &config.Operator{Exec: config.ExecAllow, Inject: config.InjectAny})
 }
 
 func TestGolden(t *testing.T) {

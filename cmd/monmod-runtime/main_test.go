@@ -339,6 +339,10 @@ func TestRefused(t *testing.T) {
 		{"missing", full, arguments("/no/such"), "", `exec: "/no/such": stat /no/such: no such file or directory`},
 		{"not executable", full, arguments("/bin/data"), "", `exec: "/bin/data": permission denied`},
 		{"unknown key", full, func(s map[string]any) { s["annotations"] = map[string]string{"io.monmod.varaints": "2"} }, "", "unknown annotation io.monmod.varaints"},
+		{"preload of an image", full, func(s map[string]any) {
+			asking(s)
+			s["process"].(map[string]any)["env"] = []string{"PATH=/bin", "MONMOD_INJECT=preload"}
+		}, "", "variable MONMOD_INJECT asks for preload, which is weaker than launch"},
 		{"doubt", full, asking, "--log-rotate", "the global flag --log-rotate is not known, so it is not certain"},
 		{"user namespace", full, func(s map[string]any) {
 			asking(s)

@@ -19,7 +19,7 @@ func TestDocs(t *testing.T) {
 		"original": keyTable(groupKeys, true) + keyRows(variantKeys, true), "operator": keyTable(operatorKeys, false),
 		"policy": choiceTable(policies), "backend": choiceTable(backends), "entry": choiceTable(entries), "guard": choiceTable(guards), "fs": choiceTable(filesystems),
 		"on_divergence": choiceTable(responses), "program": choiceTable(programs), "check": choiceTable(checks), "data": choiceTable(contents),
-		"exec": choiceTable(execs), "operator_on_divergence": choiceTable(hostResponses),
+		"exec": choiceTable(execs), "operator_on_divergence": choiceTable(hostResponses), "inject": choiceTable(injects),
 	}
 	have := string(read(t, docs))
 	seen := map[string]bool{}
@@ -116,7 +116,7 @@ func TestDescribed(t *testing.T) {
 	describe(variantKeys, check)
 	describe(ruleKeys, check)
 	describe(operatorKeys, check)
-	for _, all := range [][]choice{policies, backends, entries, filesystems, responses, programs, checks, contents, execs, hostResponses} {
+	for _, all := range [][]choice{policies, backends, entries, filesystems, responses, programs, checks, contents, execs, hostResponses, injects} {
 		for _, c := range all {
 			check(c.value, "-", c.doc, "-")
 		}

@@ -29,6 +29,23 @@ var execs = []choice{
 	{value: "deny", doc: "It is refused."},
 }
 
+// Inject says who may ask for a container into which the library gets by
+// LD_PRELOAD. The dynamic linker, which is the image's, decides whether it does.
+type Inject string
+
+// The values of Inject, from the weakest.
+const (
+	InjectAny        Inject = "any"
+	InjectAnnotation Inject = "annotation"
+	InjectLaunch     Inject = "launch"
+)
+
+var injects = []choice{
+	{value: "any", doc: "Every annotation and variable, those of an image too."},
+	{value: "annotation", doc: "The annotations that an engine is given. No variable, which an image's ENV may have set, and under podman no annotation either: it copies those of images."},
+	{value: "launch", doc: "Nobody."},
+}
+
 // What an operator may set, where that is fewer than a group may.
 var (
 	floors        = slices.DeleteFunc(slices.Clone(policies), func(c choice) bool { return c.instead != "" })
@@ -46,6 +63,7 @@ type Operator struct {
 	OnDivergence Response // Kill forbids Audit
 	Exec         Exec     // ExecDeny forbids ExecAllow
 	Backend      Backend  // BackendAuto allows every one
+	Inject       Inject   // who may ask for preload
 	Runtime      string   // absolute path of the low-level runtime, or a name to look up in PATH
 
 	// Path is the file it was read from, empty for the defaults.
@@ -86,6 +104,9 @@ var operatorKeys = []key[Operator]{
 	oneOf(key[Operator]{name: "backend", def: "auto",
 		doc: "The back end of groups that say `auto`. A group may not ask for another one; with `auto` it may ask for any."},
 		hostBackends, func(o *Operator) *Backend { return &o.Backend }),
+	oneOf(key[Operator]{name: "inject", def: "annotation",
+		doc: "Who may ask for `inject: preload`, which is weaker than `launch`: a program whose image has a dynamic linker of its own runs unmonitored until the group ends because it does not say hello."},
+		injects, func(o *Operator) *Inject { return &o.Inject }),
 	{
 		name: "runtime", values: "the absolute path of a low-level OCI runtime, or its name", def: "runc",
 		doc: "What monmod-runtime hands a container to; a name is looked up in PATH.",
@@ -171,6 +192,20 @@ func (o *Operator) Check(r Request) error {
 		return nil
 	}
 	return all
+}
+
+// CheckPreload compares a request for preload with what the operator allows. The
+// error is an *Error of kind ErrWeakened. from names what asks, and image says
+// that it may have come with the container's image.
+func (o *Operator) CheckPreload(from string, image bool) error {
+	switch {
+	case o.Inject == InjectLaunch:
+		return &Error{File: o.Path, Kind: ErrWeakened, Problem: from + " asks for preload, the operator of this host allows no weaker than launch", Fix: "leave it out"}
+	case o.Inject != InjectAny && image:
+		return &Error{File: o.Path, Kind: ErrWeakened, Problem: from + " asks for preload, which is weaker than launch, and may have come with the image",
+			Fix: "leave it out, or use an annotation (with an engine that copies none from images); else the operator may write `inject: any` into " + OperatorFile}
+	}
+	return nil
 }
 
 // Request gives what the group asks for, for Operator.Check.

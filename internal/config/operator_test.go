@@ -101,6 +101,24 @@ func TestOperatorCheck(t *testing.T) {
 	}
 }
 
+func TestCheckPreload(t *testing.T) {
+	for _, c := range []struct {
+		text        string
+		user, image bool // whether it is allowed
+	}{{"", true, false}, {"inject: annotation", true, false}, {"inject: any", true, true}, {"inject: launch", false, false}} {
+		o, err := parseOperator("runtime.yaml", []byte(c.text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for image, allowed := range map[bool]bool{false: c.user, true: c.image} {
+			err := o.CheckPreload("variable MONMOD_INJECT", image)
+			if (err == nil) != allowed || err != nil && !errors.Is(err, ErrWeakened) {
+				t.Errorf("%q, from an image %v: %v", c.text, image, err)
+			}
+		}
+	}
+}
+
 func TestOperatorChoose(t *testing.T) {
 	for _, c := range []struct{ operator, asked, want Backend }{
 		{BackendAuto, BackendAuto, BackendAuto}, {BackendKmod, BackendAuto, BackendKmod}, {BackendKmod, "", BackendKmod}, {BackendAuto, BackendSUD, BackendSUD},

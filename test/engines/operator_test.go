@@ -43,6 +43,7 @@ func TestOperator(t *testing.T) {
 			{"exec", nil, map[string]string{"variants": "2", "exec": "allow"}, "exec allow is asked for"},
 			{"audit", nil, map[string]string{"variants": "2", "config": audit}, "on_divergence audit is asked for"},
 			{"file elsewhere", []string{"MONMOD_CONFIG=" + outside}, variants(2), "lies outside /etc/monmod"},
+			{"preload of the image", []string{"MONMOD_INJECT=preload"}, variants(2), "asks for preload"},
 			{"unknown variable", []string{"MONMOD_OFF=1"}, variants(2), "unknown variable MONMOD_OFF"},
 			{"allowed", []string{"MONMOD_POLICY=base"}, variants(2), ""},
 		} {
@@ -123,8 +124,9 @@ func TestCheckpoint(t *testing.T) {
 }
 
 // TestPreload: the library that the dynamic linker loads finds the supervisor, keeps the program's own name and arguments and
-// what else is preloaded, and a static program is refused.
+// what else is preloaded, and a static program is refused. podman's annotations may be an image's, so the operator has to allow it.
 func TestPreload(t *testing.T) {
+	operate(t, "runtime.yaml", "inject: any\n")
 	everyEngine(t, func(t *testing.T, e engine) {
 		asks := map[string]string{"variants": "2", "inject": "preload"}
 		id := "mm-preload-" + e.name()
