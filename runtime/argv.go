@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -151,14 +152,24 @@ func Parse(args []string) (*Invocation, error) {
 	}
 	inv.Command = rest[0]
 	inv.Args = append(inv.Args, rest...)
+	if strings.HasPrefix(inv.Command, "-") {
+		// "--" ends the flags: the command that is executed stands behind it.
+		inv.doubt("%s before the command is not known", inv.Command)
+	}
 	if c, ok := commands[inv.Command]; ok {
 		inv.parseLocal(c, rest[1:])
 	}
-	_, inv.Help = inv.local["help"]
-	if _, ok := inv.local["usage"]; ok {
-		inv.Help = true
-	}
+	inv.Help = asksHelp(slices.Concat(inv.local["help"], inv.local["usage"]))
 	return inv, nil
+}
+
+// asksHelp reports whether the values of all flags that ask for help do so: with
+// --help=false the command is executed.
+func asksHelp(values []string) bool {
+	return len(values) > 0 && !slices.ContainsFunc(values, func(v string) bool {
+		yes, err := strconv.ParseBool(v)
+		return v != "" && (err != nil || !yes)
+	})
 }
 
 // parseGlobal reads the flags before the command and returns the rest.

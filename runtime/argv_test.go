@@ -30,6 +30,12 @@ func TestParse(t *testing.T) {
 		{name: "exec in order", args: "exec -t abc sh -c x --bundle /b", command: "exec", container: "abc"},
 		{name: "exec process", args: "exec --process /p --detach abc", command: "exec", container: "abc"},
 		{name: "help", args: "checkpoint --help", command: "checkpoint", help: true},
+		{name: "help of its true", args: "run --help=true -b /b abc", command: "run", container: "abc", bundle: "/b", help: true},
+		{name: "no help", args: "run --help=false -b /b abc", command: "run", container: "abc", bundle: "/b"},
+		{name: "no help, short", args: "exec -h=0 abc sh", command: "exec", container: "abc"},
+		{name: "help and none", args: "run --help --usage=false -b /b abc", command: "run", container: "abc", bundle: "/b"},
+		{name: "end of global flags", args: "--root /r -- create -b /b abc", command: "--", doubt: true},
+		{name: "a dash alone", args: "- create -b /b abc", command: "-", doubt: true},
 		{name: "flag without value", args: "restore --lsm-mount-context", command: "restore", doubt: true},
 		{name: "unknown flag", args: "create --new x --bundle /b abc", command: "create", container: "x", bundle: "/b", doubt: true},
 		{name: "unknown global flag", args: "--new x create --bundle /b abc", command: "x", doubt: true},
@@ -77,9 +83,10 @@ func TestParseRefused(t *testing.T) {
 }
 
 // FuzzArgv: whatever the words are, all but the two own flags reach the
-// low-level runtime in their order.
+// low-level runtime in their order, and what cannot be the name of a command is
+// not taken for one.
 func FuzzArgv(f *testing.F) {
-	for _, s := range []string{"--root /r create -b /b id", "--require --low-level x run id", "exec -e A=b id sh -c --", "--log", "- -- --= -="} {
+	for _, s := range []string{"--root /r create -b /b id", "--require --low-level x run id", "exec -e A=b id sh -c --", "--log", "- -- --= -=", "-- create id", "run --help=false id"} {
 		f.Add(strings.ReplaceAll(s, " ", "\n"))
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -87,6 +94,9 @@ func FuzzArgv(f *testing.F) {
 		inv, err := Parse(args)
 		if err != nil {
 			return
+		}
+		if strings.HasPrefix(inv.Command, "-") && inv.Doubt == "" {
+			t.Fatalf("%q is taken for the command %q", args, inv.Command)
 		}
 		own := 0
 		if inv.Require {

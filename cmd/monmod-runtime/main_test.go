@@ -375,6 +375,42 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestAroundTheWrapper: runc takes these words for a command that it executes, so they get nobody past what is required.
+func TestAroundTheWrapper(t *testing.T) {
+	h := newHost(t).library()
+	plain, monitored := h.bundle("echo it runs", nil), h.bundle("exec sleep 1000", func(spec map[string]any) {
+		spec["annotations"] = map[string]string{"io.monmod.variants": "2", "io.monmod.exec": "deny"}
+	})
+	id, running := h.name("around"), h.name("running")
+	for _, args := range [][]string{{"create", "--bundle", monitored, running}, {"start", running}} {
+		if r := h.run(args...); r.code != 0 {
+			t.Fatalf("%v: %+v", args, r)
+		}
+	}
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--require", "--", "run", "--bundle", plain, id}, "this host requires monitoring"},
+		{[]string{"--require", "run", "--help=false", "--bundle", plain, id}, "this host requires it"},
+		{[]string{"--", "run", "--bundle", monitored, id}, "asks for monitoring"},
+		{[]string{"--", "exec", running, "echo", "it runs"}, "exec is refused"},
+		{[]string{"exec", "--help=false", running, "echo", "it runs"}, "exec is refused"},
+	} {
+		if r := h.run(c.args...); r.code == 0 || strings.Contains(r.stdout, "it runs") || !strings.Contains(r.stderr, c.want) {
+			t.Errorf("%v: %+v, want %q", c.args, r, c.want)
+		}
+	}
+	if r := h.run("run", "--help=true", "--bundle", plain, id); r.code != 0 || strings.Contains(r.stdout, "it runs") {
+		t.Errorf("--help=true: %+v", r)
+	}
+	if r := h.run("delete", "--force", running); r.code != 0 {
+		t.Errorf("delete: %+v", r)
+	}
+	h.nothingLeft(running)
+	h.nothingLeft(id)
+}
+
 // TestLifecycle: what an engine does with a container, and what the supervisor
 // gets to know of it.
 func TestLifecycle(t *testing.T) {
