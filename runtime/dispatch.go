@@ -119,7 +119,7 @@ func (w *wrapper) passDoubtful(inv *Invocation) error {
 		case err != nil:
 		case slices.Contains(inv.Args, "checkpoint"):
 			return errCheckpoint
-		case slices.Contains(inv.Args, "exec") && p.Exec == control.ExecDeny:
+		case slices.Contains(inv.Args, "exec") && w.denies(p):
 			return errExec
 		}
 	}
@@ -259,6 +259,12 @@ var (
 	errCheckpoint = errors.New("a monitored container cannot be checkpointed in this version: the other variants would go on without it")
 )
 
+// denies reports whether exec into the container is refused: by what held when it
+// was made, or by what the operator has said since.
+func (w *wrapper) denies(p *control.Plan) bool {
+	return p.Exec == control.ExecDeny || w.operator.Exec == config.ExecDeny
+}
+
 // exec starts a process that is no part of the variant: it is recorded, or
 // refused.
 func (w *wrapper) exec(inv *Invocation) error {
@@ -269,7 +275,7 @@ func (w *wrapper) exec(inv *Invocation) error {
 	if err != nil || p == nil {
 		return err
 	}
-	if p.Exec == control.ExecDeny {
+	if w.denies(p) {
 		return errExec
 	}
 	// An event that cannot be delivered is no reason to refuse what is allowed:

@@ -103,3 +103,20 @@ func TestClaim(t *testing.T) {
 		t.Errorf("while the low-level runtime has it: %v", err)
 	}
 }
+
+// TestDenies: what the operator says now holds for containers that run already.
+func TestDenies(t *testing.T) {
+	for _, c := range []struct {
+		plan     string
+		operator config.Exec
+		want     bool
+	}{
+		{control.ExecAllow, config.ExecAllow, false}, {control.ExecAllow, config.ExecDeny, true},
+		{control.ExecDeny, config.ExecAllow, true}, {control.ExecDeny, config.ExecDeny, true},
+	} {
+		w := &wrapper{operator: &config.Operator{Exec: c.operator}}
+		if got := w.denies(&control.Plan{Exec: c.plan}); got != c.want {
+			t.Errorf("plan %s, operator %s: %v", c.plan, c.operator, got)
+		}
+	}
+}

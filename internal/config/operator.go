@@ -99,7 +99,7 @@ var operatorKeys = []key[Operator]{
 	oneOf(key[Operator]{name: "on_divergence", def: "audit", doc: "The weakest answer to a divergence that a group may ask for."},
 		hostResponses, func(o *Operator) *Response { return &o.OnDivergence }),
 	oneOf(key[Operator]{name: "exec", def: "allow",
-		doc: "What an engine's exec into a monitored container does. With `deny` no container may ask for `allow`."},
+		doc: "What an engine's exec into a monitored container does. With `deny` no container may ask for `allow`, and those that run already are closed too."},
 		execs, func(o *Operator) *Exec { return &o.Exec }),
 	oneOf(key[Operator]{name: "backend", def: "auto",
 		doc: "The back end of groups that say `auto`. A group may not ask for another one; with `auto` it may ask for any."},
