@@ -70,7 +70,8 @@ type command struct {
 	inOrder bool
 }
 
-// commands are those in which the wrapper has a part; all others are passed on.
+// commands are those in which the wrapper has a part, or whose container it must
+// know; all others are passed on.
 var commands = map[string]command{
 	"create": {flags: createFlags},
 	"run":    {flags: flags(createFlags, of(alone, "detach d", "keep"))},
@@ -93,6 +94,9 @@ var commands = map[string]command{
 	"checkpoint": {flags: flags(
 		of(value, "image-path", "work-path", "parent-path", "status-fd", "page-server", "manage-cgroups-mode", "empty-ns"),
 		of(alone, "leave-running", "tcp-established", "ext-unix-sk", "shell-job", "lazy-pages", "file-locks", "pre-dump", "auto-dedup", "help h", "usage"))},
+	"state":    {flags: of(alone, "all a", "regex r", "help h", "usage")},
+	"ps":       {inOrder: true, flags: flags(of(value, "format f"), of(alone, "help h", "usage"))},
+	"events":   {flags: flags(of(value, "interval"), of(alone, "stats", "help h", "usage"))},
 	"features": {flags: of(alone, "help h", "usage")},
 }
 

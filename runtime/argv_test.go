@@ -45,7 +45,7 @@ func TestParse(t *testing.T) {
 		{name: "crun's file", args: "create -f other.json abc", command: "create", container: "abc"},
 		{name: "no command", args: "--version"},
 		{name: "nothing"},
-		{name: "a command of the other's", args: "state abc", command: "state"},
+		{name: "a command of the other's", args: "list abc", command: "list"},
 		{name: "update", args: "update --memory 64M --cpu-share=3 abc", command: "update", container: "abc"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

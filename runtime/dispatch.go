@@ -87,7 +87,11 @@ func (w *wrapper) prepare(inv *Invocation) (words []string, err error) {
 	if inv.LowLevel != "" {
 		name = inv.LowLevel
 	}
-	if w.lowLevel, err = findLowLevel(name, w.self); err != nil {
+	w.lowLevel, err = findLowLevel(name, w.self)
+	if path := w.maker(inv); path != "" {
+		w.lowLevel, err = path, nil
+	}
+	if err != nil {
 		return nil, err
 	}
 	if inv.Help {

@@ -375,6 +375,27 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestMaker: a container is its own runtime's, also when another one is set by now.
+func TestMaker(t *testing.T) {
+	h := newHost(t).library()
+	made, words := filepath.Join(h.dir, "made-runc"), filepath.Join(h.dir, "words")
+	h.must(os.WriteFile(made, []byte("#!/bin/sh\necho \"$@\" >>"+words+"\nexec runc \"$@\"\n"), 0o755))
+	id := h.name("maker")
+	if r := h.run("--low-level", made, "create", "--bundle", h.bundle("exec sleep 1000", asking), id); r.code != 0 {
+		t.Fatalf("create: %+v", r)
+	}
+	for _, args := range [][]string{{"start", id}, {"state", id}, {"kill", id, "KILL"}, {"delete", "--force", id}} {
+		h.must(os.WriteFile(words, nil, 0o600))
+		r := h.run(args...)
+		said, err := os.ReadFile(words)
+		h.must(err)
+		if r.code != 0 || !strings.Contains(string(said), strings.Join(args, " ")) {
+			t.Errorf("%v: %+v, its runtime got %q", args, r, said)
+		}
+	}
+	h.nothingLeft(id)
+}
+
 // TestAroundTheWrapper: runc takes these words for a command that it executes, so they get nobody past what is required.
 func TestAroundTheWrapper(t *testing.T) {
 	h := newHost(t).library()
