@@ -233,7 +233,7 @@ func (k *keeper) each(f func(context.Context, ContainerFollower) error) error {
 // finish ends what the group's end has left.
 func (k *keeper) finish(code int, err error) {
 	k.mu.Lock()
-	k.last, k.code, k.reason = k.s.status(), code, "the program ended"
+	k.last, k.code, k.reason = k.s.last, code, "the program ended"
 	if err != nil {
 		k.reason = err.Error()
 	}
