@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -17,9 +16,6 @@ import (
 	"github.com/monmod/monmod/internal/control"
 	"github.com/monmod/monmod/runtime"
 )
-
-// stopTimeout is how long a supervisor may take to end the followers.
-const stopTimeout = 20 * time.Second
 
 // poststop ends what is left of a monitored container and removes its folder.
 // It waits for the followers, so that the engine can unmount their files.
@@ -40,9 +36,7 @@ func tellStopped(p *control.Plan) error {
 		return err
 	}
 	defer c.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
-	defer cancel()
-	return c.Stopped(ctx)
+	return c.Stopped(context.Background())
 }
 
 // process names a process beyond the reuse of its number.
