@@ -97,6 +97,7 @@ func SuperviseContainer(ctx context.Context, opts ContainerOptions) (code int, e
 		return ExitConfig, err
 	}
 	defer func() { err = errors.Join(err, k.guard.dismiss()) }()
+	go k.watchGuard()
 	socket := filepath.Join(p.Dir(), control.SocketFile)
 	l, err := control.Listen(socket)
 	if err != nil {
@@ -143,6 +144,16 @@ func (k *keeper) seats() error {
 		return fmt.Errorf("the plan of container %s makes variant %d the container's own, but the group's leader is %d: leave `leader` at %d", p.Container, p.Variant, g.Leader, p.Variant)
 	}
 	return nil
+}
+
+// watchGuard ends the group when the watchdog is gone: nobody would end it any more when this process is.
+func (k *keeper) watchGuard() {
+	<-k.guard.gone
+	why := "it left with exit code 0"
+	if k.guard.end != nil {
+		why = k.guard.end.Error()
+	}
+	k.s.post(event{lost: fmt.Errorf("the watchdog of the supervisor is gone (%s), which would end the container without it: see who or what ended it, and start the container again", why)})
 }
 
 // unseat removes the sockets of the variants.

@@ -138,6 +138,8 @@ func (s *session) handle(e event) {
 	switch {
 	case e.call != nil:
 		e.call()
+	case e.lost != nil:
+		s.end(cause{code: ExitDivergence, text: e.lost.Error()})
 	case e.peer != nil:
 		s.handlePeer(e.peer)
 	case e.in != nil:

@@ -2,7 +2,9 @@ package engines
 
 import (
 	"encoding/binary"
+	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -114,4 +116,40 @@ func alive(pid int) bool {
 		return false // it fell to this process, which has yet to reap it
 	}
 	return unix.Kill(pid, 0) == nil
+}
+
+// TestWatchdogKilled: a container ends when its supervisor's watchdog is killed, and its log says why.
+func TestWatchdogKilled(t *testing.T) {
+	t.Parallel()
+	r, id := tests.runc, "mm-watchdogkilled-runc"
+	started(t, r, spec{id: id, args: []string{"/usr/bin/sleep", "300"}, asks: map[string]string{"variants": "2", "group": id}})
+	compared(t, id, 10)
+	if err := unix.Kill(watchdogOf(t, groups(t, id)[0].Supervisor), unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	if code, took := r.wait(t, id), time.Since(began); code != 70 || took > 5*time.Second {
+		t.Errorf("ended with %d after %v, want 70\n%s", code, took, logs(t))
+	}
+	eventually(t, id, "ending", "the watchdog of the supervisor is gone (signal: killed)")
+	if out := r.output(t, id); !strings.Contains(out, "monmod: the watchdog of the supervisor is gone") {
+		t.Errorf("the container's log does not say why it ended: %q", out)
+	}
+}
+
+// watchdogOf is the process that watches a supervisor, its child.
+func watchdogOf(t *testing.T, supervisor int) int {
+	t.Helper()
+	found, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, path := range found {
+		pid := number(t, filepath.Base(filepath.Dir(path)))
+		stat, _ := os.ReadFile(path) // one that has just ended is not it
+		command, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "cmdline"))
+		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+		if len(fields) > 1 && fields[1] == strconv.Itoa(supervisor) && strings.Contains(string(command), "\x00watchdog") {
+			return pid
+		}
+	}
+	t.Fatalf("supervisor %d has no watchdog", supervisor)
+	return 0
 }
