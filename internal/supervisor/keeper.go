@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -104,11 +105,26 @@ func (k *keeper) setPaused(paused bool) {
 	k.mu.Unlock()
 }
 
-// Pause freezes the followers; the engine freezes the leader.
+// Pause freezes the followers; the engine freezes the leader. It does not where this fails, so that all are thawed then: the
+// leader would wait for those that stay frozen.
 func (k *keeper) Pause() error {
-	err := k.each(func(ctx context.Context, f ContainerFollower) error { return f.Pause(ctx) })
+	var frozen sync.Map // by follower
+	err := k.each(func(ctx context.Context, f ContainerFollower) error {
+		err := f.Pause(ctx)
+		frozen.Store(f, err == nil)
+		return err
+	})
 	k.setPaused(err == nil)
-	return err
+	if err == nil {
+		return nil
+	}
+	return errors.Join(err, k.each(func(ctx context.Context, f ContainerFollower) error {
+		thawed := f.Resume(ctx)
+		if was, _ := frozen.Load(f); was == false {
+			return nil // half frozen at most: mostly there is nothing to thaw, and that it failed is told
+		}
+		return thawed
+	}))
 }
 
 // Resume thaws the followers.

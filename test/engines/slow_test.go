@@ -91,3 +91,27 @@ func TestRemovedWhileItStarts(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestPauseThatFails: where one follower cannot be frozen none stays so, since the leader is not.
+func TestPauseThatFails(t *testing.T) {
+	t.Parallel()
+	r, id := tests.runc, "mm-pausethatfails-runc"
+	b := r.bundle(t, spec{id: id, args: []string{"/usr/bin/sleep", "300"}, asks: map[string]string{"variants": "3", "group": id}})
+	failing := hindered(t, id, `case "$*" in *" pause "*.3) exit 1;; esac`)
+	t.Cleanup(func() { r.remove(t, id) })
+	if got := r.run(t, id, b, "--low-level", failing); got.Status != 0 {
+		t.Fatalf("%s\n%s", got, logs(t))
+	}
+	compared(t, id, 10)
+	if got := command(t, r.client("pause", id)); got.Status == 0 || !strings.Contains(string(got.Stderr), "pause follower 3") {
+		t.Errorf("%s", got)
+	}
+	for _, follower := range []string{id + ".2", id + ".3"} {
+		if state := must(t, exec.Command("runc", "--root", control.FollowersRoot(), "state", follower)); !strings.Contains(state, `"running"`) {
+			t.Errorf("%s does not run: %s", follower, state)
+		}
+	}
+	if got := statusOf(t, id); got.State != "running" {
+		t.Errorf("the group is %s", got.State)
+	}
+}
