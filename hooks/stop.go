@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -15,9 +14,6 @@ import (
 	"github.com/monmod/monmod/internal/control"
 	"github.com/monmod/monmod/runtime"
 )
-
-// stopTimeout is how long a supervisor may take to end the followers.
-const stopTimeout = 20 * time.Second
 
 // poststop ends what is left of a monitored container and removes its folder.
 // It waits for the followers, so that the engine can unmount their files.
@@ -38,9 +34,7 @@ func tellStopped(p *control.Plan) error {
 		return err
 	}
 	defer c.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
-	defer cancel()
-	return c.Stopped(ctx)
+	return c.Stopped(context.Background())
 }
 
 func supervisorFile(p *control.Plan) string { return filepath.Join(p.Dir(), "supervisor.json") }

@@ -167,9 +167,7 @@ func (w *wrapper) tell(inv *Invocation, f func(context.Context, *control.Client)
 		return err
 	}
 	defer c.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), control.DefaultTimeout)
-	defer cancel()
-	return f(ctx, c)
+	return f(context.Background(), c)
 }
 
 // start needs the supervisor: without it no one would answer the library.
@@ -247,9 +245,7 @@ func (w *wrapper) delete(inv *Invocation) error {
 		return nil // it has still to read config.json, which must not become what it was
 	}
 	if c, err := control.Dial(p.Container); err == nil {
-		ctx, cancel := context.WithTimeout(context.Background(), 2*control.DefaultTimeout)
-		defer cancel()
-		_ = c.Stopped(ctx)
+		_ = c.Stopped(context.Background())
 		c.Close()
 	}
 	// A folder that cannot be removed now is swept later.

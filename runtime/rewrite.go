@@ -52,9 +52,10 @@ func (h *hookLine) env() []string {
 	return []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", PlanVariable + "=" + h.plan}
 }
 
-// hookTimeout is in seconds: the hook itself waits 10 for its supervisor, the
-// one at the end 20 for the followers.
-const hookTimeout = 30
+// hookTimeout is in seconds, and more than hooks take: the one at the start
+// waits 10 for its supervisor and then control.RuntimeLimit, the one at the end
+// control.StopLimit and then 10, each a little longer.
+const hookTimeout = 60
 
 // inject edits raw so that the container starts as a variant. It undoes an
 // earlier injection first, so that doing it twice is doing it once.

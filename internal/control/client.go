@@ -18,8 +18,24 @@ import (
 // as opposed to one that answers with a refusal.
 var ErrUnreachable = errors.New("the supervisor does not answer")
 
-// DefaultTimeout bounds a request whose context has no deadline.
-const DefaultTimeout = 10 * time.Second
+// How long a client waits for an answer, where its context has no deadline. For what is done with the low-level runtime it
+// is longer than the supervisor takes at most: what a client has given up on would be done all the same.
+const (
+	DefaultTimeout = 10 * time.Second
+	runtimeTimeout = RuntimeLimit + 5*time.Second
+	stopTimeout    = StopLimit + 5*time.Second
+)
+
+// timeout is for the answer to one operation.
+func (o Op) timeout() time.Duration {
+	switch o {
+	case OpInit, OpStart, OpPause, OpResume, OpUpdate:
+		return runtimeTimeout
+	case OpStopped:
+		return stopTimeout
+	}
+	return DefaultTimeout
+}
 
 // Client is one connection to a supervisor. It is not for several goroutines.
 type Client struct {
@@ -80,7 +96,7 @@ func (c *Client) Do(ctx context.Context, r *Request) (*Response, error) {
 	}
 	deadline, ok := ctx.Deadline()
 	if !ok {
-		deadline = time.Now().Add(DefaultTimeout)
+		deadline = time.Now().Add(r.Op.timeout())
 	}
 	if err := c.conn.SetDeadline(deadline); err != nil {
 		return nil, fmt.Errorf("%s: %w: %w", c.name, ErrUnreachable, err)

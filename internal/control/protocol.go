@@ -5,10 +5,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // MaxMessage bounds one request and one response, in bytes, newline included.
 const MaxMessage = 1 << 20
+
+// Limits of a supervisor, for what it does with the low-level runtime.
+const (
+	RuntimeLimit = 30 * time.Second // one thing done to all followers; making and starting them is one
+	StopLimit    = 40 * time.Second // from the word that the container is gone to the followers' end
+)
 
 // Op names what is asked of a supervisor.
 type Op string

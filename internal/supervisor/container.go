@@ -39,9 +39,8 @@ type ContainerOptions struct {
 }
 
 const (
-	initTimeout   = time.Minute      // from here to the engine's hook
-	runtimeTime   = 30 * time.Second // for one command of the low-level runtime
-	folderChecked = 5 * time.Second  // how often it is seen whether the container's folder is there
+	initTimeout   = time.Minute     // from here to the engine's hook
+	folderChecked = 5 * time.Second // how often it is seen whether the container's folder is there
 )
 
 // keeper serves one container: what the engine does with it on one side, the session on the other. Its own state is guarded
@@ -53,9 +52,12 @@ type keeper struct {
 
 	guard *watchdog
 
-	begin    sync.Mutex // Init and Start happen once each
+	begin    sync.Mutex // Init and Start happen once each, and no follower is made behind Stopped's back
 	inited   bool
+	failed   error // of Init
 	started  bool
+	leaving  context.Context // done when no follower may be made any more
+	leave    context.CancelFunc
 	come     chan arrival
 	clock    chan struct{} // closed when the time to say hello begins
 	clocking sync.Once
@@ -82,10 +84,12 @@ type seat struct {
 // engine has deleted the container. Code and error are as Run's.
 func SuperviseContainer(ctx context.Context, opts ContainerOptions) (code int, err error) {
 	k := &keeper{opts: opts, come: make(chan arrival, abi.MaxVariants), clock: make(chan struct{}), stopped: make(chan struct{}), over: make(chan struct{})}
+	k.leaving, k.leave = context.WithCancel(context.Background())
+	defer k.leave()
 	p := opts.Plan
 	k.s = newSession(opts.Group, p.Process.Args[0], p.Process.Args[1:], opts.Logger)
 	k.s.argv0, k.s.adopted = p.Process.Args[0], true
-	defer k.leave()
+	defer k.unseat()
 	if err := k.seats(); err != nil {
 		return ExitConfig, err
 	}
@@ -93,6 +97,7 @@ func SuperviseContainer(ctx context.Context, opts ContainerOptions) (code int, e
 		return ExitConfig, err
 	}
 	defer func() { err = errors.Join(err, k.guard.dismiss()) }()
+	go k.watchGuard()
 	socket := filepath.Join(p.Dir(), control.SocketFile)
 	l, err := control.Listen(socket)
 	if err != nil {
@@ -141,8 +146,18 @@ func (k *keeper) seats() error {
 	return nil
 }
 
-// leave removes the sockets of the variants.
-func (k *keeper) leave() {
+// watchGuard ends the group when the watchdog is gone: nobody would end it any more when this process is.
+func (k *keeper) watchGuard() {
+	<-k.guard.gone
+	why := "it left with exit code 0"
+	if k.guard.end != nil {
+		why = k.guard.end.Error()
+	}
+	k.s.post(event{lost: fmt.Errorf("the watchdog of the supervisor is gone (%s), which would end the container without it: see who or what ended it, and start the container again", why)})
+}
+
+// unseat removes the sockets of the variants.
+func (k *keeper) unseat() {
 	for _, st := range k.seat {
 		if st.listen != nil {
 			_ = st.listen.Close() // already, where the variant has come
@@ -219,30 +234,50 @@ func (k *keeper) ended() error {
 
 // each runs one command of the low-level runtime for every follower and gives all errors.
 func (k *keeper) each(f func(context.Context, ContainerFollower) error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), runtimeTime)
+	ctx, cancel := limited()
 	defer cancel()
+	return k.eachWithin(ctx, f)
+}
+
+func (k *keeper) eachWithin(ctx context.Context, f func(context.Context, ContainerFollower) error) error {
 	errs := make([]error, len(k.opts.Followers))
 	var wg sync.WaitGroup
 	for i, follower := range k.opts.Followers {
-		wg.Go(func() { errs[i] = f(ctx, follower) })
+		wg.Go(func() { errs[i] = because(ctx, f(ctx, follower)) })
 	}
 	wg.Wait()
 	return errors.Join(errs...)
 }
 
+// limited is for one thing that is done to all followers.
+func limited() (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(context.Background(), control.RuntimeLimit,
+		fmt.Errorf("the low-level runtime takes longer than %v: see what holds it up, and try again", control.RuntimeLimit))
+}
+
+// because says why a command was ended, where it was: the command says only that it was.
+func because(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		return fmt.Errorf("%w: %w", cause, err)
+	}
+	return err
+}
+
 // finish ends what the group's end has left.
 func (k *keeper) finish(code int, err error) {
 	k.mu.Lock()
-	k.last, k.code, k.reason = k.s.status(), code, "the program ended"
+	k.last, k.code, k.reason = k.s.last, code, "the program ended"
 	if err != nil {
 		k.reason = err.Error()
 	}
 	k.mu.Unlock()
 	close(k.over)
-	if err := k.each(func(ctx context.Context, f ContainerFollower) error { return f.Stop(ctx) }); err != nil {
+	if err := k.each(stop); err != nil {
 		k.s.log.Error(err)
 	}
 }
+
+func stop(ctx context.Context, f ContainerFollower) error { return f.Stop(ctx) }
 
 // awaitDelete keeps answering until the engine is done, or the container's folder is gone without a word.
 func (k *keeper) awaitDelete(ctx context.Context) {

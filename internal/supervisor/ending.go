@@ -74,7 +74,7 @@ func (s *session) end(why cause) {
 		s.signalAll(unix.SIGSTOP)
 		s.ending.maps = s.capture()
 		s.lastWord(why.text + "; the report lies in " + s.group.Logs)
-	} else if why.code == ExitPeerLost {
+	} else if why.code == ExitPeerLost || why.code == ExitDivergence { // else an engine has ended it, who knows
 		s.lastWord(why.text)
 	}
 	s.arena.setEnding(why.code)

@@ -247,6 +247,8 @@ func (s *session) before(e event) error {
 	switch {
 	case e.call != nil:
 		e.call()
+	case e.lost != nil:
+		return &Failure{Code: ExitDivergence, Err: e.lost}
 	case e.peer != nil:
 		return s.peerBefore(e.peer)
 	case e.in != nil:

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -16,33 +17,49 @@ import (
 
 // What an engine does with a container, as control.Handler. Each method may be called from several goroutines.
 
-// Init takes the container's first process and makes the followers' containers.
+// Init takes the container's first process and makes the followers' containers. Where that fails none of them is left.
 func (k *keeper) Init(pid int) error {
 	k.begin.Lock()
 	defer k.begin.Unlock()
 	if k.inited {
-		return nil
+		return k.failed
 	}
 	k.inited = true
+	ctx, cancel := limited()
+	defer cancel()
+	if k.failed = k.init(ctx, pid); k.failed != nil {
+		k.failed = errors.Join(k.failed, k.each(stop))
+	}
+	return k.failed
+}
+
+func (k *keeper) init(ctx context.Context, pid int) error {
 	if err := k.expect(k.seat[0], pid); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), runtimeTime)
-	defer cancel()
+	// A command that is ended half-way leaves more to be cleaned up than one that is waited for.
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(k.leaving, func() { time.AfterFunc(giveUpAfter, func() { cancel(errLeaving) }) })()
 	for i, f := range k.opts.Followers {
-		pid, err := f.Create(ctx)
-		if err == nil {
-			err = k.expect(k.seat[i+1], pid)
+		if k.leaving.Err() != nil {
+			return errLeaving
 		}
+		pid, err := f.Create(ctx)
 		if err != nil {
+			return because(ctx, err)
+		}
+		if err := k.expect(k.seat[i+1], pid); err != nil {
 			return err
 		}
 	}
 	if k.opts.Plan.Command != "create" {
-		return k.start() // the program follows at once, nobody says start
+		return k.start(ctx) // the program follows at once, nobody says start
 	}
 	return nil
 }
+
+var errLeaving = errors.New("the engine removes the container")
 
 // Start lets the followers' programs run beside the leader's; from now on hello is awaited.
 func (k *keeper) Start() error {
@@ -51,12 +68,17 @@ func (k *keeper) Start() error {
 	if !k.inited {
 		return errors.New("start before the hook gave the container's process: was the container created by monmod-runtime")
 	}
-	return k.start()
+	ctx, cancel := limited()
+	defer cancel()
+	return k.start(ctx)
 }
 
-func (k *keeper) start() error {
-	if k.started {
-		return nil
+func (k *keeper) start(ctx context.Context) error {
+	if k.failed != nil || k.started {
+		return k.failed
+	}
+	if k.leaving.Err() != nil {
+		return errLeaving
 	}
 	k.started = true
 	select {
@@ -65,7 +87,7 @@ func (k *keeper) start() error {
 	default:
 	}
 	k.clocking.Do(func() { close(k.clock) })
-	return k.each(func(ctx context.Context, f ContainerFollower) error { return f.Start(ctx) })
+	return k.eachWithin(ctx, func(ctx context.Context, f ContainerFollower) error { return f.Start(ctx) })
 }
 
 // Kill notes that the container's end is wanted: a SIGKILL takes its last word away.
@@ -83,11 +105,26 @@ func (k *keeper) setPaused(paused bool) {
 	k.mu.Unlock()
 }
 
-// Pause freezes the followers; the engine freezes the leader.
+// Pause freezes the followers; the engine freezes the leader. It does not where this fails, so that all are thawed then: the
+// leader would wait for those that stay frozen.
 func (k *keeper) Pause() error {
-	err := k.each(func(ctx context.Context, f ContainerFollower) error { return f.Pause(ctx) })
+	var frozen sync.Map // by follower
+	err := k.each(func(ctx context.Context, f ContainerFollower) error {
+		err := f.Pause(ctx)
+		frozen.Store(f, err == nil)
+		return err
+	})
 	k.setPaused(err == nil)
-	return err
+	if err == nil {
+		return nil
+	}
+	return errors.Join(err, k.each(func(ctx context.Context, f ContainerFollower) error {
+		thawed := f.Resume(ctx)
+		if was, _ := frozen.Load(f); was == false {
+			return nil // half frozen at most: mostly there is nothing to thaw, and that it failed is told
+		}
+		return thawed
+	}))
 }
 
 // Resume thaws the followers.
@@ -112,6 +149,13 @@ func (k *keeper) Exec(args []string) error {
 // Stopped ends what is left of the group, waits for it, and lets the supervisor go.
 func (k *keeper) Stopped() error {
 	k.s.post(event{call: func() { k.s.killed = true }})
+	k.leave()
+	k.begin.Lock() // what is being made is there when it is looked for; Init gives up soon
+	k.inited = true
+	if k.failed == nil {
+		k.failed = errLeaving
+	}
+	k.begin.Unlock()
 	err := k.each(func(ctx context.Context, f ContainerFollower) error {
 		select {
 		case <-k.over: // it ends by itself in most cases, with its own exit code

@@ -267,7 +267,7 @@ func TestWatchdogEndsWhatIsLeft(t *testing.T) {
 		ends bool
 		how  func(w *watchdog) error
 	}{
-		{"supervisor gone", true, func(w *watchdog) error { w.link.close(); return w.cmd.Wait() }},
+		{"supervisor gone", true, func(w *watchdog) error { w.link.close(); <-w.gone; return w.end }},
 		{"supervisor done", false, (*watchdog).dismiss},
 	} {
 		t.Run(c.name, func(t *testing.T) {

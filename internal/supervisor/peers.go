@@ -273,15 +273,24 @@ func (s *session) handlePeer(e *peerEvent) {
 	case noteTrace:
 		r.trace = n.Body
 	case noteDropped:
-		r.ended, r.lost = true, true
-		if r.slot != leaderSlot {
-			s.arena.drop(r.slot)
-			s.arena.wakeLeader(r.slot)
-			s.tell("audit_ended", r.id, "it made another call and ends: it is no longer audited")
-		}
+		s.dropRemote(r)
 	default:
 		s.end(cause{code: ExitPeerLost, text: fmt.Sprintf("the supervisor of variant %d said %q, which is no note of this version: use the same monmod on all hosts", r.id, n.Kind)})
 	}
+}
+
+// dropRemote takes a follower of another host out of a group that audits. In any other group nobody leaves by saying so: the
+// leader would go on uncompared.
+func (s *session) dropRemote(r *remote) {
+	if s.group.OnDivergence != config.Audit || r.slot == leaderSlot || r.ended {
+		s.end(cause{code: ExitDivergence, remote: r.id, who: r.id, reason: gaveUp, text: fmt.Sprintf(
+			"the supervisor of variant %d takes it out of the group, which only a follower of a group that audits may do, once: its host may be under attack", r.id)})
+		return
+	}
+	r.ended, r.lost = true, true
+	s.arena.drop(r.slot)
+	s.arena.wakeLeader(r.slot)
+	s.tell("audit_ended", r.id, "it made another call and ends: it is no longer audited")
 }
 
 // peerGone takes the end of a session. In good order it is when the variant's end was told before.

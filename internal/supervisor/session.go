@@ -46,6 +46,7 @@ type session struct {
 	follow   bool          // the leader's stops are this process's: a terminal expects it
 	journal  *journal
 	board    *board
+	last     Status      // when all was over
 	noise    map[int]int // EVENT messages by variant
 	audits   int         // AUDIT messages
 }
@@ -137,6 +138,8 @@ func (s *session) handle(e event) {
 	switch {
 	case e.call != nil:
 		e.call()
+	case e.lost != nil:
+		s.end(cause{code: ExitDivergence, text: e.lost.Error()})
 	case e.peer != nil:
 		s.handlePeer(e.peer)
 	case e.in != nil:
@@ -273,7 +276,9 @@ func (s *session) close(code int, text string) error {
 	moduleErr := s.closeModule()
 	if s.ending == nil || !s.ending.hopeless {
 		s.helper.Wait()
+		s.noteGone()
 	}
+	s.last = s.status() // while there is what it is read from
 	for _, v := range s.variants {
 		v.release()
 	}
@@ -285,6 +290,15 @@ func (s *session) close(code int, text string) error {
 		errs = append(errs, s.arena.close())
 	}
 	return errors.Join(errs...)
+}
+
+// noteGone takes down the ends that nobody took from the helpers any more: each helper has seen its process's.
+func (s *session) noteGone() {
+	for _, v := range s.variants {
+		if v.waited && !v.exited {
+			v.exited, v.outcome = true, outcomeSaid(v.stop)
+		}
+	}
 }
 
 // maxRefusal bounds what a variant is told of why it does not start, in bytes: include/monmod/start.h.

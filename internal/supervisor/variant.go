@@ -154,6 +154,7 @@ type event struct {
 	status *unix.WaitStatus // a change of v's process, which is a child
 	left   bool             // v's process, which is no child, is gone
 	peer   *peerEvent       // from another supervisor
+	lost   error            // a part of monmod without which the group cannot go on is gone
 	call   func()           // something to be done by the loop
 }
 

@@ -19,6 +19,8 @@ import (
 type watchdog struct {
 	link *link
 	cmd  *exec.Cmd
+	gone chan struct{} // closed when its process has ended
+	end  error         // of the process, then
 }
 
 // WatchdogArg is what this executable is called with to be a watchdog: its socket is descriptor 3.
@@ -54,7 +56,12 @@ func startWatchdog() (*watchdog, error) {
 		l.close()
 		return nil, fmt.Errorf("start the watchdog: %w", err)
 	}
-	return &watchdog{link: l, cmd: cmd}, nil
+	w := &watchdog{link: l, cmd: cmd, gone: make(chan struct{})}
+	go func() {
+		w.end = cmd.Wait()
+		close(w.gone)
+	}()
+	return w, nil
 }
 
 func (w *watchdog) say(word byte, fds ...int) error {
@@ -69,9 +76,16 @@ func (w *watchdog) watch(pidfd int) error { return w.say(wordWatch, pidfd) }
 
 // dismiss lets the watchdog go without ending anyone.
 func (w *watchdog) dismiss() error {
+	select {
+	case <-w.gone: // which has been told
+		w.link.close()
+		return nil
+	default:
+	}
 	_, _, err := w.link.conn.WriteMsgUnix([]byte{wordLeave}, nil, nil)
 	w.link.close()
-	return errors.Join(err, w.cmd.Wait())
+	<-w.gone
+	return errors.Join(err, w.end)
 }
 
 // RunWatchdog is the watchdog's whole life. It ignores signals that are meant for the supervisor.

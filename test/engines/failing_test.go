@@ -2,7 +2,9 @@ package engines
 
 import (
 	"encoding/binary"
+	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -57,8 +59,8 @@ func TestFollowerKilled(t *testing.T) {
 	})
 }
 
-// TestNoHello: a program that the kernel starts with privileges of its own ignores LD_PRELOAD and runs on without the library.
-// It is ended.
+// TestNoHello: a program that the kernel starts with privileges of its own, which it got after it was looked at, ignores LD_PRELOAD
+// and runs on without the library. It is ended.
 func TestNoHello(t *testing.T) {
 	t.Parallel()
 	const id = "mm-nohello-runc"
@@ -68,13 +70,14 @@ func TestNoHello(t *testing.T) {
 	capability := make([]byte, 20)
 	binary.LittleEndian.PutUint32(capability, 0x02000001)
 	binary.LittleEndian.PutUint32(capability[4:], 1<<unix.CAP_NET_BIND_SERVICE)
+	t.Cleanup(func() { r.remove(t, id) })
+	if got := r.bundled(t, id, b, "create"); got.Status != 0 {
+		t.Fatalf("%s", got)
+	}
 	if err := unix.Setxattr(filepath.Join(string(b), "rootfs/usr/bin/sleep"), "security.capability", capability, 0); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { r.remove(t, id) })
-	if got := r.run(t, id, b); got.Status != 0 {
-		t.Fatalf("%s", got)
-	}
+	must(t, r.client("start", id))
 	began := time.Now()
 	code := r.wait(t, id)
 	if took := time.Since(began); code == 0 || took > 15*time.Second {
@@ -114,4 +117,40 @@ func alive(pid int) bool {
 		return false // it fell to this process, which has yet to reap it
 	}
 	return unix.Kill(pid, 0) == nil
+}
+
+// TestWatchdogKilled: a container ends when its supervisor's watchdog is killed, and its log says why.
+func TestWatchdogKilled(t *testing.T) {
+	t.Parallel()
+	r, id := tests.runc, "mm-watchdogkilled-runc"
+	started(t, r, spec{id: id, args: []string{"/usr/bin/sleep", "300"}, asks: map[string]string{"variants": "2", "group": id}})
+	compared(t, id, 10)
+	if err := unix.Kill(watchdogOf(t, groups(t, id)[0].Supervisor), unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	if code, took := r.wait(t, id), time.Since(began); code != 70 || took > 5*time.Second {
+		t.Errorf("ended with %d after %v, want 70\n%s", code, took, logs(t))
+	}
+	eventually(t, id, "ending", "the watchdog of the supervisor is gone (signal: killed)")
+	if out := r.output(t, id); !strings.Contains(out, "monmod: the watchdog of the supervisor is gone") {
+		t.Errorf("the container's log does not say why it ended: %q", out)
+	}
+}
+
+// watchdogOf is the process that watches a supervisor, its child.
+func watchdogOf(t *testing.T, supervisor int) int {
+	t.Helper()
+	found, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, path := range found {
+		pid := number(t, filepath.Base(filepath.Dir(path)))
+		stat, _ := os.ReadFile(path) // one that has just ended is not it
+		command, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "cmdline"))
+		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+		if len(fields) > 1 && fields[1] == strconv.Itoa(supervisor) && strings.Contains(string(command), "\x00watchdog") {
+			return pid
+		}
+	}
+	t.Fatalf("supervisor %d has no watchdog", supervisor)
+	return 0
 }

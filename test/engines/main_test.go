@@ -100,6 +100,8 @@ func inside(m *testing.M, dir string) (code int, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	tests.dir, tests.runtime = dir, target.Built("monmod-runtime")
+	said := watchLogs()
+	defer func() { err = errors.Join(err, said.close()) }() // when all engines have ended
 	if err := makeImage(ctx); err != nil {
 		return 1, err
 	}

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/monmod/monmod/internal/control"
 	"github.com/monmod/monmod/internal/supervisor"
 	"github.com/monmod/monmod/test/internal/target"
 )
@@ -131,7 +132,7 @@ func noReports(t *testing.T, group string) {
 // of a failure. Docker's and podman's IDs say nothing: those count while their containers are there.
 func logs(t *testing.T) string {
 	var b strings.Builder
-	for _, pattern := range []string{"/run/monmod/containers/*/*.log", "/run/monmod/containers/*/*/*.log", "/var/log/monmod/*/events*"} {
+	for _, pattern := range []string{"/run/monmod/containers/*/" + control.LogFile, "/run/monmod/containers/*/*/*.log", "/var/log/monmod/*/events*"} {
 		found, _ := filepath.Glob(pattern)
 		for _, path := range found {
 			name := strings.Split(path, "/")[4]

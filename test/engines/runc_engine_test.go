@@ -87,15 +87,21 @@ func (r *runc) start(t *testing.T, s spec) proc.Result {
 	return r.run(t, s.id, r.bundle(t, s))
 }
 
-// run starts the container of a bundle. The container's output goes to a file, which it may hold for ever.
-func (r *runc) run(t *testing.T, id string, b ociimage.Bundle) proc.Result {
+// run starts the container of a bundle, flags being the runtime's own.
+func (r *runc) run(t *testing.T, id string, b ociimage.Bundle, flags ...string) proc.Result {
+	t.Helper()
+	return r.bundled(t, id, b, append(flags, "run", "--detach")...)
+}
+
+// bundled gives a command of the runtime's a bundle. The container's output goes to a file, which it may hold for ever.
+func (r *runc) bundled(t *testing.T, id string, b ociimage.Bundle, args ...string) proc.Result {
 	t.Helper()
 	out, err := os.Create(r.file(id, "output"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer out.Close()
-	cmd := r.client("run", "--detach", "--bundle", string(b), "--pid-file", r.file(id, "pid"), id)
+	cmd := r.client(append(args, "--bundle", string(b), "--pid-file", r.file(id, "pid"), id)...)
 	result, err := proc.Run(proc.Spec{Argv: cmd.Args, Env: cmd.Environ(), Stdout: out, Stderr: out, Deadline: commandLimit})
 	if err != nil {
 		t.Fatal(err)
