@@ -138,8 +138,15 @@ u8 *mm_address(struct mm_thread *t, int i, u64 from, u64 bytes)
 	if (family == 1 && bytes > 2 && copy[2])
 		means = MM_MIN(bytes, 2 + strlen((char *)copy + 2));
 	memset(copy + means, 0, bytes - means);
-	if (!c->exempt)
+	if (c->exempt)
+		return copy;
+	if (family == 1 && bytes > 2 && copy[2]) { /* in a folder that the leader may call by another name */
+		memcpy(c->shown, copy, means + 1);
+		means = 2 + mm_name_leaders(t->proc, c->shown + 2, means - 2);
+		mm_item(c, i, MM_ITEM_BYTES, c->shown, means, means);
+	} else {
 		mm_item(c, i, MM_ITEM_BYTES, copy, means, means);
+	}
 	return copy;
 }
 

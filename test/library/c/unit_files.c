@@ -188,6 +188,45 @@ static void names(void)
 	end();
 }
 
+/* A name that the leader says a socket is bound to: nothing but a socket's file is made of it, and that only where it is own. */
+static void bound(void)
+{
+	const struct {
+		const char *name;
+		u32 flags;
+		int klass, family;
+		enum outcome how;
+		u32 mode; /* of what is there afterwards, 0: nothing */
+	} table[] = {
+	    {"own", 0, MM_FD_OWN, 1, RETURNED, S_IFSOCK | 0750},
+	    {"on another file system", 0, MM_FD_LEADER, 1, DIVERGED, 0},
+	    {"shared", MM_START_FS_SHARED, MM_FD_OWN, 1, DIVERGED, 0},
+	    {"no name", 0, MM_FD_OWN, 2, DIVERGED, 0},
+	};
+	mode_t old = umask(027);
+
+	begin();
+	for (u32 i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		u64 bytes = 2 + strlen(path);
+
+		unlink(path);
+		follow(table[i].flags, NULL, 0);
+		unlink(path);
+		mount.klass = (u32)table[i].klass;
+		*(u16 *)user = (u16)table[i].family;
+		strcpy((char *)user + 2, path);
+		put_call(__NR_bind, 5, (u64)user, bytes, 0, 0, 0);
+		st.st_ino = S_IFBLK | 0777;
+		answer(0, MM_FD_OWN, 0, 0);
+		enum outcome how = call(__NR_bind, 5, (u64)user, bytes, 0, 0, 0);
+
+		CHECK(how == table[i].how, "%s: %d", table[i].name, how);
+		CHECK((lstat(path, &st) == 0 ? st.st_mode : 0) == table[i].mode, "%s", table[i].name);
+	}
+	umask(old);
+	end();
+}
+
 static int passed; /* what the leader passes */
 
 static int pass(long nr, const u64 a[6], long *result)
@@ -247,8 +286,5 @@ static void data_beside_code(void)
 	end();
 }
 
-const struct unit file_units[] = {{"whose-file", whose},
-				  {"rules-of-shared", rules_of_shared},
-				  {"own-by-name", names},
-				  {"data-beside-code", data_beside_code},
-				  {NULL, NULL}};
+const struct unit file_units[] = {{"whose-file", whose}, {"rules-of-shared", rules_of_shared},   {"own-by-name", names},
+				  {"bound", bound},      {"data-beside-code", data_beside_code}, {NULL, NULL}};
