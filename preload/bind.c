@@ -22,9 +22,13 @@ static const char *name_bound(const struct mm_call *c)
 static int is_own(struct mm_thread *t, const char *path)
 {
 	char name[MM_NAME];
-	s64 place = mm_place_open(t, MM_AT_FDCWD, path, 0, name);
-	int own = place >= 0 && mm_place_is_own(t, place, name, path, &t->call.rules);
+	s64 place;
+	int own;
 
+	if (mm_is_elsewhere(t->proc, MM_AT_FDCWD, path) || (path[0] != '/' && t->proc->cwd_given))
+		return 0;
+	place = mm_place_open(t, MM_AT_FDCWD, path, 0, name);
+	own = place >= 0 && mm_place_is_own(t, place, name, path, &t->call.rules);
 	if (place >= 0)
 		mm_sys1(__NR_close, place);
 	return own;

@@ -114,6 +114,7 @@ static void describe_path(struct mm_thread *t, int i)
 	}
 	c->x[i] = (u64)copy;
 	mm_name_describe(t, i, copy, n);
+	mm_seek_path(t, i, copy);
 }
 
 /* A copy of a socket address, without what means nothing. NULL: it could not be read. */
@@ -494,7 +495,7 @@ void mm_describe(struct mm_thread *t)
 
 	c->who = MM_BY_ALL;
 	c->exempt = c->made = c->made_kind = c->refuse = 0;
-	c->nout = c->paths = c->drawn = 0;
+	c->nout = c->paths = c->drawn = c->given = 0;
 	c->extra = c->polls = 0;
 	c->out.rec.form = 0;
 	c->dev = c->ino = 0;

@@ -38,6 +38,22 @@ static int class_of(const struct mm_proc *p, u64 fd, u64 dev)
 	return MM_FD_LEADER;
 }
 
+int mm_class_of_folder(struct mm_proc *p, const char *path)
+{
+	int klass = MM_FD_LEADER;
+	struct kstat st;
+	s64 fd;
+
+	mm_spare(p); /* the program may have used up its numbers */
+	fd = mm_sys4(__NR_openat, MM_AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+	if (fd >= 0 && mm_sys2(__NR_fstat, fd, &st) == 0)
+		klass = class_of(p, (u64)fd, st.dev);
+	if (fd >= 0)
+		mm_sys1(__NR_close, fd);
+	mm_spare_end(p);
+	return klass;
+}
+
 /* Files that an engine writes for each container: different on purpose, and the leader's unless a rule says otherwise. */
 static int made_by_engine(const char *name)
 {
@@ -128,6 +144,11 @@ s64 mm_execute_open(struct mm_thread *t)
 		c->made = class_by_rule(t, c->nr, c->rules, name, c->path);
 	else if (c->made == MM_FD_SHARED && mm_rule_data(t->proc, c->nr, c->rules) == MM_DATA_OWN)
 		c->made = MM_FD_OWN;
+	if (c->made == MM_FD_OWN && c->given) {
+		c->made = MM_FD_LEADER;
+		if (S_ISDIR(st.mode))
+			c->made_kind = MM_KIND_OTHER; /* of this one followers have no more than of the folder */
+	}
 	return fd;
 }
 
@@ -355,6 +376,8 @@ static int paths_are_own(struct mm_thread *t, u32 *met)
 
 	if (c->file) /* no path: the descriptor itself */
 		return c->row->args[0].kind == MM_A_DIRFD && t->proc->fds[(u32)c->a[0]].klass == MM_FD_OWN;
+	if (c->given)
+		return 0;
 	for (; (fd = mm_path_open(t, which, name)) >= 0; which++) {
 		own = mm_place_is_own(t, fd, name, which ? c->path2 : c->path, met);
 		mm_sys1(__NR_close, fd);

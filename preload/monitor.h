@@ -149,6 +149,14 @@ int mm_follows_links(const struct mm_call *c);
 int mm_place_is_own(struct mm_thread *t, s64 place, const char *name, const char *given, u32 *met);
 void mm_disbelieve(struct mm_thread *t, const char *path) __attribute__((noreturn));
 
+int mm_class_of_folder(struct mm_proc *p, const char *path);
+
+/* folders.c: the working folder and the root */
+int mm_is_elsewhere(const struct mm_proc *p, s32 dir, const char *path);
+void mm_seek_path(struct mm_thread *t, int i, char *path);
+s64 mm_execute_folder(struct mm_thread *t);
+void mm_effect_folder(struct mm_thread *t, s64 ret);
+
 /* bind.c: sockets with a name in a file system */
 s64 mm_execute_bind(struct mm_thread *t);
 void mm_effect_bind(struct mm_thread *t, s64 ret);
