@@ -144,6 +144,7 @@ struct mm_call {
 	u8 quiet;  /* nothing is published: local */
 	u8 made;   /* enum mm_fd_class of what the call made */
 	u8 made_kind;
+	u8 given;  /* a path begins at a folder whose descriptor came from another process (folders.c) */
 	u8 refuse; /* do not carry out: the result is `error` */
 	s64 error;
 	u64 number;         /* the program's rax, for calls that are made again */
@@ -289,6 +290,8 @@ struct mm_proc {
 	u64 arguments_bytes;
 	u64 map_seq; /* leader: newest call that opened or mapped a file, 0: all followers have done it */
 	u32 draws;
+	u32 cwd_elsewhere, root_elsewhere; /* follower: it could not go where the leader has gone (folders.c) */
+	u32 cwd_given;           /* the working folder is one that no follower has: a descriptor of it came from another process */
 	u32 spared, spares_free; /* links.c */
 	u64 spare_limit[2];      /* the program's limit of open files while it is raised; ~0: it is not */
 	u64 draw_seq;

@@ -114,6 +114,7 @@ static void describe_path(struct mm_thread *t, int i)
 	}
 	c->x[i] = (u64)copy;
 	mm_name_describe(t, i, copy, n);
+	mm_seek_path(t, i, copy);
 }
 
 /* A copy of a socket address, without what means nothing. NULL: it could not be read. */
@@ -138,8 +139,15 @@ u8 *mm_address(struct mm_thread *t, int i, u64 from, u64 bytes)
 	if (family == 1 && bytes > 2 && copy[2])
 		means = MM_MIN(bytes, 2 + strlen((char *)copy + 2));
 	memset(copy + means, 0, bytes - means);
-	if (!c->exempt)
+	if (c->exempt)
+		return copy;
+	if (family == 1 && bytes > 2 && copy[2]) { /* in a folder that the leader may call by another name */
+		memcpy(c->shown, copy, means + 1);
+		means = 2 + mm_name_leaders(t->proc, c->shown + 2, means - 2);
+		mm_item(c, i, MM_ITEM_BYTES, c->shown, means, means);
+	} else {
 		mm_item(c, i, MM_ITEM_BYTES, copy, means, means);
+	}
 	return copy;
 }
 
@@ -487,7 +495,7 @@ void mm_describe(struct mm_thread *t)
 
 	c->who = MM_BY_ALL;
 	c->exempt = c->made = c->made_kind = c->refuse = 0;
-	c->nout = c->paths = c->drawn = 0;
+	c->nout = c->paths = c->drawn = c->given = 0;
 	c->extra = c->polls = 0;
 	c->out.rec.form = 0;
 	c->dev = c->ino = 0;

@@ -38,6 +38,22 @@ static int class_of(const struct mm_proc *p, u64 fd, u64 dev)
 	return MM_FD_LEADER;
 }
 
+int mm_class_of_folder(struct mm_proc *p, const char *path)
+{
+	int klass = MM_FD_LEADER;
+	struct kstat st;
+	s64 fd;
+
+	mm_spare(p); /* the program may have used up its numbers */
+	fd = mm_sys4(__NR_openat, MM_AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+	if (fd >= 0 && mm_sys2(__NR_fstat, fd, &st) == 0)
+		klass = class_of(p, (u64)fd, st.dev);
+	if (fd >= 0)
+		mm_sys1(__NR_close, fd);
+	mm_spare_end(p);
+	return klass;
+}
+
 /* Files that an engine writes for each container: different on purpose, and the leader's unless a rule says otherwise. */
 static int made_by_engine(const char *name)
 {
@@ -128,6 +144,11 @@ s64 mm_execute_open(struct mm_thread *t)
 		c->made = class_by_rule(t, c->nr, c->rules, name, c->path);
 	else if (c->made == MM_FD_SHARED && mm_rule_data(t->proc, c->nr, c->rules) == MM_DATA_OWN)
 		c->made = MM_FD_OWN;
+	if (c->made == MM_FD_OWN && c->given) {
+		c->made = MM_FD_LEADER;
+		if (S_ISDIR(st.mode))
+			c->made_kind = MM_KIND_OTHER; /* of this one followers have no more than of the folder */
+	}
 	return fd;
 }
 
@@ -163,10 +184,9 @@ static int own_data(const struct mm_thread *t)
  * A follower believes no word of the leader's about a file that it can look at itself: whose the file is decides whether what
  * the leader reads is believed, and which rules the file meets decides what of it is compared.
  */
-static void __attribute__((noreturn)) disbelieve(struct mm_thread *t)
+void mm_disbelieve(struct mm_thread *t, const char *path)
 {
-	mm_event(t->proc,
-		 "a file is not treated in this variant as the leader says (other mounts, or a leader that lies): ", t->call.path);
+	mm_event(t->proc, "a file is not treated in this variant as the leader says (other mounts, or a leader that lies): ", path);
 	mm_diverge(t, MM_WHY_STREAM);
 	mm_end(t);
 }
@@ -215,10 +235,10 @@ static void check_made(struct mm_thread *t)
 		c->rules = 0;
 	if (c->made == MM_FD_OWN ? (p->flags & MM_START_FS_SHARED) && !p->rules_bytes
 				 : c->made == MM_FD_SHARED && !(p->flags & MM_START_FS_SHARED))
-		disbelieve(t);
+		mm_disbelieve(t, t->call.path);
 	if (c->made == MM_FD_PRIVATE) {
 		if (c->made_kind < 1 || !mm_proc_names_maps(t, c->made_kind))
-			disbelieve(t);
+			mm_disbelieve(t, t->call.path);
 		return;
 	}
 	if (c->made != MM_FD_LEADER || (p->flags & MM_START_FS_SHARED))
@@ -230,7 +250,7 @@ static void check_made(struct mm_thread *t)
 	klass = S_ISREG(st.mode) ? class_here(t, fd, st.dev, &rules) : MM_FD_LEADER;
 	mm_sys1(__NR_close, fd);
 	if (klass == MM_FD_OWN)
-		disbelieve(t);
+		mm_disbelieve(t, t->call.path);
 }
 
 /* Behind the opening of a file that the leader says is everyone's own: it must be, and the rules are those that it meets here. */
@@ -239,7 +259,7 @@ static void check_own(struct mm_thread *t, s64 fd)
 	struct kstat st;
 
 	if (mm_sys2(__NR_fstat, fd, &st) < 0 || class_here(t, fd, st.dev, &t->call.rules) != MM_FD_OWN)
-		disbelieve(t);
+		mm_disbelieve(t, t->call.path);
 }
 
 /* The rules that a shared file meets, where the placeholder is of that file and the file still has its name. */
@@ -302,7 +322,7 @@ s64 mm_follow_open(struct mm_thread *t, s64 ret)
 	return ret;
 }
 
-/* Calls that act on a link itself, not on what it leads to. */
+/* Calls that act on what a link leads to, not on the link itself; of two paths that holds for the first. */
 int mm_follows_links(const struct mm_call *c)
 {
 	switch (c->nr) {
@@ -319,6 +339,8 @@ int mm_follows_links(const struct mm_call *c)
 		return 1;
 	case MM_NR_openat:
 		return !(c->a[2] & O_NOFOLLOW);
+	case MM_NR_linkat: /* which names a file that has no name yet by /proc/self/fd */
+		return (c->a[4] & AT_SYMLINK_FOLLOW) != 0;
 	case MM_NR_fchownat:
 		return !(c->a[4] & AT_SYMLINK_NOFOLLOW);
 	case MM_NR_utimensat:
@@ -331,26 +353,36 @@ int mm_follows_links(const struct mm_call *c)
 	return 0;
 }
 
+/* Is what mm_place_open has found on a file system that every variant has of its own, and is it not said to be the leader's? */
+int mm_place_is_own(struct mm_thread *t, s64 place, const char *name, const char *given, u32 *met)
+{
+	u32 rules = mm_rules_of(t->proc, name);
+	struct kstat st;
+
+	if (mm_sys2(__NR_fstat, place, &st) < 0 || class_of(t->proc, place, st.dev) != MM_FD_OWN ||
+	    class_by_rule(t, t->call.nr, rules, name, given) != MM_FD_OWN)
+		return 0;
+	*met |= rules;
+	return 1;
+}
+
 /* Do all paths of a call lie on file systems that every variant has of its own? -1: it has none that leads anywhere. */
 static int paths_are_own(struct mm_thread *t, u32 *met)
 {
 	struct mm_call *c = &t->call;
-	struct mm_proc *p = t->proc;
 	char name[MM_NAME];
-	struct kstat st;
-	int which = 0;
+	int which = 0, own;
 	s64 fd;
 
 	if (c->file) /* no path: the descriptor itself */
-		return c->row->args[0].kind == MM_A_DIRFD && p->fds[(u32)c->a[0]].klass == MM_FD_OWN;
-	for (; (fd = mm_path_open(t, which, mm_follows_links(c), name)) >= 0; which++) {
-		u32 rules = mm_rules_of(p, name);
-		int klass = mm_sys2(__NR_fstat, fd, &st) < 0 ? MM_FD_LEADER : class_of(p, fd, st.dev);
-
+		return c->row->args[0].kind == MM_A_DIRFD && t->proc->fds[(u32)c->a[0]].klass == MM_FD_OWN;
+	if (c->given)
+		return 0;
+	for (; (fd = mm_path_open(t, which, name)) >= 0; which++) {
+		own = mm_place_is_own(t, fd, name, which ? c->path2 : c->path, met);
 		mm_sys1(__NR_close, fd);
-		if (klass != MM_FD_OWN || class_by_rule(t, c->nr, rules, name, which ? c->path2 : c->path) != MM_FD_OWN)
+		if (!own)
 			return 0;
-		*met |= rules;
 	}
 	return which ? 1 : -1;
 }
@@ -376,7 +408,7 @@ void mm_repeat_by_path(struct mm_thread *t, s64 ret)
 	s64 own;
 
 	if ((t->proc->flags & MM_START_FS_SHARED) || c->row->effect == 0 || !paths_are_own(t, &met))
-		disbelieve(t);
+		mm_disbelieve(t, t->call.path);
 	c->rules = met;
 	own = mm_repeat(t);
 	if (own == ret || mm_rule_data(t->proc, c->nr, c->rules) == MM_DATA_OWN)

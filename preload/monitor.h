@@ -146,6 +146,20 @@ s64 mm_follow_open(struct mm_thread *t, s64 ret);
 void mm_place_by_path(struct mm_thread *t);
 void mm_repeat_by_path(struct mm_thread *t, s64 ret);
 int mm_follows_links(const struct mm_call *c);
+int mm_place_is_own(struct mm_thread *t, s64 place, const char *name, const char *given, u32 *met);
+void mm_disbelieve(struct mm_thread *t, const char *path) __attribute__((noreturn));
+
+int mm_class_of_folder(struct mm_proc *p, const char *path);
+
+/* folders.c: the working folder and the root */
+int mm_is_elsewhere(const struct mm_proc *p, s32 dir, const char *path);
+void mm_seek_path(struct mm_thread *t, int i, char *path);
+s64 mm_execute_folder(struct mm_thread *t);
+void mm_effect_folder(struct mm_thread *t, s64 ret);
+
+/* bind.c: sockets with a name in a file system */
+s64 mm_execute_bind(struct mm_thread *t);
+void mm_effect_bind(struct mm_thread *t, s64 ret);
 
 /* rules.c: the group's exceptions by call and path */
 #define MM_NAME 4096
@@ -153,7 +167,8 @@ u32 mm_rules_of(const struct mm_proc *p, const char *path);
 int mm_rule_check(const struct mm_proc *p, u16 nr, u32 met);
 int mm_rule_data(const struct mm_proc *p, u16 nr, u32 met);
 int mm_fd_name(struct mm_proc *p, u64 fd, char name[MM_NAME]);
-s64 mm_path_open(struct mm_thread *t, int n, int follow, char name[MM_NAME]);
+s64 mm_place_open(struct mm_thread *t, s32 dir, const char *path, int follow, char name[MM_NAME]);
+s64 mm_path_open(struct mm_thread *t, int n, char name[MM_NAME]);
 int mm_path_decides(struct mm_thread *t);
 void mm_exempt_by_path(struct mm_thread *t, int policy);
 
@@ -164,6 +179,7 @@ int mm_other_data(struct mm_thread *t);
 void mm_compare_own(struct mm_thread *t, const u8 leaders[16]);
 
 /* names.c: temporary files */
+u64 mm_name_leaders(const struct mm_proc *p, char *path, u64 n);
 void mm_name_describe(struct mm_thread *t, int i, char *path, u64 n);
 int mm_name_draws(const struct mm_call *c);
 s64 mm_name_draw(struct mm_thread *t);

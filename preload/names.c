@@ -161,6 +161,12 @@ static u64 translate(const struct mm_proc *p, char *path, u64 n, int whole)
 	return n;
 }
 
+/* A path that makes nothing of a drawn name: in `path` (4096 bytes), as the leader says it. Gives its new length. */
+u64 mm_name_leaders(const struct mm_proc *p, char *path, u64 n)
+{
+	return translate(p, path, translate(p, path, n, 0), 1);
+}
+
 /*
  * Describes a path as it is compared. Where files are shared, the leader's names in it are also the ones that are carried out.
  * A name that this call draws stays what it is until the leader has sent its own.
@@ -174,9 +180,7 @@ void mm_name_describe(struct mm_thread *t, int i, char *path, u64 n)
 
 	c->drawn = (u32)k;
 	memcpy(shown, path, n + 1);
-	n = translate(p, shown, n, 0);
-	if (!k)
-		n = translate(p, shown, n, 1);
+	n = k ? translate(p, shown, n, 0) : mm_name_leaders(p, shown, n);
 	if (p->flags & MM_START_FS_SHARED)
 		memcpy(path, shown, n + 1);
 	if (is_address(k)) { /* as many digits as it happens to have: what stands for them is no part of a path */

@@ -120,15 +120,55 @@ int mm_fd_name(struct mm_proc *p, u64 fd, char name[MM_NAME])
 }
 
 /*
- * Finds what the n-th path of a call means, without touching it: its place, or that of the folder where it would be. The
- * caller closes the descriptor. -ENOENT: the call has no such path, or it leads nowhere.
+ * Finds what a path means, without touching it: its place, or that of the folder where it would be. The caller closes the
+ * descriptor. -ENOENT: it leads nowhere.
  */
-s64 mm_path_open(struct mm_thread *t, int n, int follow, char name[MM_NAME])
+s64 mm_place_open(struct mm_thread *t, s32 dir, const char *path, int follow, char name[MM_NAME])
+{
+	u64 end = strlen(path), at, have;
+	char parent[MM_NAME];
+	s64 fd;
+
+	if (!end)
+		return -ENOENT;
+	fd = mm_sys4(__NR_openat, dir, path, O_PATH | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW), 0);
+	if (fd >= 0) {
+		if (!mm_fd_name(t->proc, fd, name))
+			name[0] = 0;
+		return fd;
+	}
+	while (end > 1 && path[end - 1] == '/')
+		end--;
+	for (at = end; at && path[at - 1] != '/';)
+		at--;
+	memcpy(parent, at ? path : ".", at ? at : 1);
+	parent[at ? at : 1] = 0;
+	fd = mm_sys4(__NR_openat, dir, parent, O_PATH | O_CLOEXEC | O_DIRECTORY, 0);
+	if (fd < 0)
+		return -ENOENT;
+	if (!mm_fd_name(t->proc, fd, name)) {
+		name[0] = 0;
+		return fd;
+	}
+	have = strlen(name);
+	if (have == 1)
+		have = 0; /* the root */
+	if (have + 1 + end - at >= MM_NAME) {
+		name[0] = 0;
+		return fd;
+	}
+	name[have] = '/';
+	memcpy(name + have + 1, path + at, end - at);
+	name[have + 1 + end - at] = 0;
+	return fd;
+}
+
+/* The same for the n-th path of a call. -ENOENT also where it has no such path. Only a first one may lead through a link. */
+s64 mm_path_open(struct mm_thread *t, int n, char name[MM_NAME])
 {
 	struct mm_call *c = &t->call;
 	const struct mm_arg *args = c->row->args;
-	u64 flags = O_PATH | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW);
-	int copies = 0;
+	int follow = !n && mm_follows_links(c), copies = 0;
 
 	for (int i = 0; i < c->row->nargs; i++) {
 		if ((args[i].kind & ~MM_A_OPT) != MM_A_PATH)
@@ -142,43 +182,7 @@ s64 mm_path_open(struct mm_thread *t, int n, int follow, char name[MM_NAME])
 			continue; /* the name of an attribute, the text of a link */
 		if (n--)
 			continue;
-		if (!path[0])
-			return -ENOENT;
-		s64 fd = mm_sys4(__NR_openat, dir, path, flags, 0);
-
-		if (fd >= 0) {
-			if (!mm_fd_name(t->proc, fd, name))
-				name[0] = 0;
-			return fd;
-		}
-		u64 end = strlen(path), at;
-		char parent[MM_NAME];
-
-		while (end > 1 && path[end - 1] == '/')
-			end--;
-		for (at = end; at && path[at - 1] != '/';)
-			at--;
-		memcpy(parent, at ? path : ".", at ? at : 1);
-		parent[at ? at : 1] = 0;
-		fd = mm_sys4(__NR_openat, dir, parent, O_PATH | O_CLOEXEC | O_DIRECTORY, 0);
-		if (fd < 0)
-			return -ENOENT;
-		if (mm_fd_name(t->proc, fd, name)) {
-			u64 have = strlen(name);
-
-			if (have == 1)
-				have = 0; /* the root */
-			if (have + 1 + end - at >= MM_NAME) {
-				name[0] = 0;
-				return fd;
-			}
-			name[have] = '/';
-			memcpy(name + have + 1, path + at, end - at);
-			name[have + 1 + end - at] = 0;
-		} else {
-			name[0] = 0;
-		}
-		return fd;
+		return mm_place_open(t, dir, path, follow, name);
 	}
 	return -ENOENT;
 }
@@ -191,7 +195,7 @@ static int check_paths(struct mm_thread *t)
 	int said = 0, which = 0;
 	s64 fd;
 
-	for (; (fd = mm_path_open(t, which, mm_follows_links(c), name)) >= 0; which++) {
+	for (; (fd = mm_path_open(t, which, name)) >= 0; which++) {
 		int one = mm_rule_check(t->proc, c->nr, mm_rules_of(t->proc, name));
 
 		mm_sys1(__NR_close, fd);

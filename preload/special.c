@@ -195,6 +195,10 @@ void mm_describe_special(struct mm_thread *t)
 	case MM_NR_getdents64:
 	case MM_NR_readlinkat:
 	case MM_NR_socketpair:
+	case MM_NR_bind:
+	case MM_NR_chdir:
+	case MM_NR_fchdir:
+	case MM_NR_chroot:
 	case MM_NR_pipe2:
 	case MM_NR_sendto:
 	case MM_NR_rt_sigsuspend:
@@ -316,6 +320,12 @@ s64 mm_execute_special(struct mm_thread *t)
 		return execute_readlink(t);
 	case MM_NR_close_range:
 		return execute_close_range(t);
+	case MM_NR_bind:
+		return mm_execute_bind(t);
+	case MM_NR_chdir:
+	case MM_NR_fchdir:
+	case MM_NR_chroot:
+		return mm_execute_folder(t);
 	case MM_NR_epoll_ctl:
 		return mm_execute_epoll_ctl(t);
 	case MM_NR_epoll_pwait:
@@ -388,6 +398,14 @@ void mm_effect_special(struct mm_thread *t, s64 ret)
 	case MM_NR_fcntl:
 	case MM_NR_ioctl:
 		mm_effect_control(t, ret);
+		break;
+	case MM_NR_bind:
+		mm_effect_bind(t, ret);
+		break;
+	case MM_NR_chdir:
+	case MM_NR_fchdir:
+	case MM_NR_chroot:
+		mm_effect_folder(t, ret);
 		break;
 	case MM_NR_epoll_ctl:
 		mm_effect_epoll_ctl(t, ret);

@@ -98,7 +98,8 @@ static void descriptors(struct mm_boot *b)
 		mm_sys3(__NR_close_range, p->own_first + MM_OWN_FDS, 0xffffffff, 0);
 	}
 	for (u64 i = 0; e && i < n / sizeof(*e); i++) {
-		u32 kind = e[i].kind > MM_KIND_PIPE ? MM_KIND_OTHER : e[i].kind;
+		/* a folder counts as one where a follower may have it too, which of this it never has (folders.c) */
+		u32 kind = e[i].kind > MM_KIND_PIPE || e[i].kind == MM_KIND_DIR ? MM_KIND_OTHER : e[i].kind;
 
 		if (e[i].fd >= MM_FD_CAP || mm_fd_is_own(p, e[i].fd))
 			continue;

@@ -344,7 +344,7 @@ static const struct mm_row mm_rows[MM_NR_COUNT] = {
 	[MM_NR_memfd_create] = {.native = 319, .klass = MM_C_SPECIAL, .effect = 1, .result = 0, .flags = 4, .error = 41, .nargs = 2, .args = {{MM_A_PATH, 255, 1}, {MM_A_INT, 255, 1}, }},
 	[MM_NR_socket] = {.native = 41, .klass = MM_C_LEADER, .effect = 0, .result = 0, .flags = 4, .error = 41, .nargs = 3, .args = {{MM_A_INT, 255, 1}, {MM_A_INT, 255, 1}, {MM_A_INT, 255, 1}, }},
 	[MM_NR_socketpair] = {.native = 53, .klass = MM_C_SPECIAL, .effect = 0, .result = 0, .flags = 0, .error = 41, .nargs = 4, .args = {{MM_A_INT, 255, 1}, {MM_A_INT, 255, 1}, {MM_A_INT, 255, 1}, {MM_A_OUT, 255, 8}, }},
-	[MM_NR_bind] = {.native = 49, .klass = MM_C_LEADER, .effect = 2, .result = 0, .flags = 0, .error = 41, .nargs = 3, .args = {{MM_A_FD, 255, 1}, {MM_A_ADDRIN, 2, 1}, {MM_A_INT, 255, 1}, }},
+	[MM_NR_bind] = {.native = 49, .klass = MM_C_SPECIAL, .effect = 2, .result = 0, .flags = 0, .error = 41, .nargs = 3, .args = {{MM_A_FD, 255, 1}, {MM_A_ADDRIN, 2, 1}, {MM_A_INT, 255, 1}, }},
 	[MM_NR_listen] = {.native = 50, .klass = MM_C_LEADER, .effect = 2, .result = 0, .flags = 0, .error = 41, .nargs = 2, .args = {{MM_A_FD, 255, 1}, {MM_A_INT, 255, 1}, }},
 	[MM_NR_accept4] = {.native = 288, .klass = MM_C_LEADER, .effect = 2, .result = 0, .flags = 7, .error = 41, .nargs = 4, .args = {{MM_A_FD, 255, 1}, {MM_A_ADDROUT | MM_A_OPT, 2, 1}, {MM_A_LENP | MM_A_OPT, 255, 1}, {MM_A_INT, 255, 1}, }},
 	[MM_NR_connect] = {.native = 42, .klass = MM_C_LEADER, .effect = 2, .result = 0, .flags = 3, .error = 41, .nargs = 3, .args = {{MM_A_FD, 255, 1}, {MM_A_ADDRIN, 2, 1}, {MM_A_INT, 255, 1}, }},

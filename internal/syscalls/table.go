@@ -101,7 +101,7 @@ var Table = []Row{
 	// Sockets.
 	{Name: "socket", NR: 41, Class: Leader, Flags: Makes, Socket: SocketRWOC, File: SocketRWOC, Args: "domain:int type:int protocol:int"},
 	{Name: "socketpair", NR: 53, Class: Special, Args: "domain:int type:int protocol:int pair:out(8)"},
-	{Name: "bind", NR: 49, Class: Leader, Effect: World, Args: "fd:fd addr:addrin(#len) len:int"},
+	{Name: "bind", NR: 49, Class: Special, Effect: World, Args: "fd:fd addr:addrin(#len) len:int"},
 	{Name: "listen", NR: 50, Class: Leader, Effect: World, Args: "fd:fd backlog:int"},
 	{Name: "accept4", NR: 288, Class: Leader, Effect: World, Flags: Makes | Blocks | Restarts, Socket: SocketRWOC, Args: "fd:fd addr:opt:addrout(#len) len:opt:lenp flags:int"},
 	{Name: "connect", NR: 42, Class: Leader, Effect: World, Flags: Blocks | Restarts, Args: "fd:fd addr:addrin(#len) len:int"},

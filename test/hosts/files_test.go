@@ -49,6 +49,28 @@ try: os.splice(r, b, 5)
 except OSError: os.write(b, os.read(r, 5))
 `
 
+// sockets makes files of sockets and of names that are given late, and does to them what servers do.
+const sockets = `
+import os, socket
+def bound(path, mode=None):
+    s = socket.socket(socket.AF_UNIX)
+    if mode is not None: os.fchmod(s.fileno(), mode)
+    s.bind(path)
+    return s
+os.mkdir("d"); old = os.umask(0o027)
+a, b, c, d = bound("d/a"), bound("d/b", 0o700), bound("d/c.tmp"), bound("d/gone")
+os.umask(old); e = bound(os.path.abspath("d/e"))
+os.chmod("d/a", 0o666); os.chown("d/a", 12, 34); os.rename("d/c.tmp", "d/c"); os.link("d/b", "d/b2"); os.unlink("d/gone")
+open("d/text", "w").close(); os.rename("d/text", "d/e"); os.chdir("d"); os.unlink("e")
+try: bound("a"); print("no error")
+except OSError as e: print(e.errno)
+bound("\0abstract"); c.listen(); x = socket.socket(socket.AF_UNIX); x.connect("c"); x.send(b"hello"); print(c.accept()[0].recv(9))
+f = os.open(".", os.O_TMPFILE | os.O_RDWR, 0o600); os.write(f, b"late"); here = os.open(".", os.O_RDONLY)
+os.link(f"/proc/self/fd/{f}", "named", dst_dir_fd=here)
+print(open("named").read()); os.symlink("named", "l1"); os.link("l1", "l2"); os.link("l1", "l3", src_dir_fd=here); os.chmod("l3", 0o640)
+print(sorted(os.listdir(".")), os.stat("a").st_mode)
+`
+
 // mapped reads a file through a mapping, and would write it so too, which is refused where nobody could compare it.
 const mapped = `
 import mmap
@@ -79,6 +101,7 @@ var programs = []struct {
 	{"sqlite-wal", 1, []string{"sqlite3", "db", strings.Replace(database, "%s", "wal", 1)}},
 	{"sort", 2, []string{"sort", "--parallel=1", "-S", "64k", "-T", ".", "-o", "sorted", "text"}},
 	{"sed -i", 1, []string{"sed", "-i", "s/a/b/g", "text"}},
+	{"sockets", 2, []string{"/usr/bin/python3", "-c", sockets}},
 	{"mmap", 1, []string{"/usr/bin/python3", "-c", mapped}},
 	{"copies", 2, []string{"/usr/bin/python3", "-c", copies}},
 	{"ls", 1, []string{"ls", "-laR", "--time-style=+", "tree"}},

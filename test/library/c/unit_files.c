@@ -188,6 +188,90 @@ static void names(void)
 	end();
 }
 
+/* A name that the leader says a socket is bound to: nothing but a socket's file is made of it, and that only where it is own. */
+static void bound(void)
+{
+	const struct {
+		const char *name;
+		u32 flags;
+		int klass, family;
+		enum outcome how;
+		u32 mode; /* of what is there afterwards, 0: nothing */
+	} table[] = {
+	    {"own", 0, MM_FD_OWN, 1, RETURNED, S_IFSOCK | 0750},
+	    {"on another file system", 0, MM_FD_LEADER, 1, DIVERGED, 0},
+	    {"shared", MM_START_FS_SHARED, MM_FD_OWN, 1, DIVERGED, 0},
+	    {"no name", 0, MM_FD_OWN, 2, DIVERGED, 0},
+	};
+	mode_t old = umask(027);
+
+	begin();
+	for (u32 i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		u64 bytes = 2 + strlen(path);
+
+		unlink(path);
+		follow(table[i].flags, NULL, 0);
+		unlink(path);
+		mount.klass = (u32)table[i].klass;
+		*(u16 *)user = (u16)table[i].family;
+		strcpy((char *)user + 2, path);
+		put_call(__NR_bind, 5, (u64)user, bytes, 0, 0, 0);
+		st.st_ino = S_IFBLK | 0777;
+		answer(0, MM_FD_OWN, 0, 0);
+		enum outcome how = call(__NR_bind, 5, (u64)user, bytes, 0, 0, 0);
+
+		CHECK(how == table[i].how, "%s: %d", table[i].name, how);
+		CHECK((lstat(path, &st) == 0 ? st.st_mode : 0) == table[i].mode, "%s", table[i].name);
+	}
+	umask(old);
+	end();
+}
+
+/* A folder that is not here: only where it is the leader's, and what is named from there is not looked for in this variant's own. */
+static void elsewhere(void)
+{
+	const struct {
+		const char *name;
+		long nr;
+		int made;
+		enum outcome how;
+		const char *opens;
+	} table[] = {
+	    {"the leader's", __NR_chdir, MM_FD_LEADER, RETURNED, "f"},
+	    {"own", __NR_chdir, MM_FD_OWN, DIVERGED, NULL},
+	    {"shared", __NR_chdir, MM_FD_SHARED, DIVERGED, NULL},
+	    {"nobody's", __NR_chdir, MM_FD_NONE, DIVERGED, NULL},
+	    {"the leader's root", __NR_chroot, MM_FD_LEADER, RETURNED, path},
+	    {"an own root", __NR_chroot, MM_FD_OWN, DIVERGED, NULL},
+	};
+
+	begin();
+	for (u32 i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		follow(0, NULL, 0);
+		if (chdir(folder) < 0)
+			abort();
+		strcpy((char *)user, "/tmp/unit-files-none");
+		put_call(table[i].nr, (u64)user, 0, 0, 0, 0, 0);
+		answer(0, table[i].made, 0, 0);
+		enum outcome how = call(table[i].nr, (u64)user, 0, 0, 0, 0, 0);
+
+		CHECK(how == table[i].how, "%s: %d", table[i].name, how);
+		if (how != RETURNED)
+			continue;
+		hook = hold;
+		s64 number = lowest();
+
+		strcpy((char *)user, table[i].opens);
+		put_call(__NR_openat, MM_AT_FDCWD, (u64)user, O_RDONLY, 0, 0, 0);
+		answer(number, MM_FD_LEADER, MM_KIND_FILE, 0);
+		CHECK(call(__NR_openat, MM_AT_FDCWD, (u64)user, O_RDONLY, 0, 0, 0) == RETURNED, "%s: a file", table[i].name);
+		hook = NULL;
+	}
+	if (chdir("/") < 0)
+		abort();
+	end();
+}
+
 static int passed; /* what the leader passes */
 
 static int pass(long nr, const u64 a[6], long *result)
@@ -250,5 +334,7 @@ static void data_beside_code(void)
 const struct unit file_units[] = {{"whose-file", whose},
 				  {"rules-of-shared", rules_of_shared},
 				  {"own-by-name", names},
+				  {"bound", bound},
+				  {"elsewhere", elsewhere},
 				  {"data-beside-code", data_beside_code},
 				  {NULL, NULL}};
