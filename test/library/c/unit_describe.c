@@ -112,6 +112,51 @@ static void messages(void)
 	}
 }
 
+/* However many messages a batch has, a change in any of them is seen, and where one ends and the next begins. */
+static void batches(void)
+{
+	enum { MOST = 300 };
+	struct {
+		struct header h;
+		u32 bytes, pad;
+	} *m = (void *)(user + 0x10000);
+	struct iov *iov = (struct iov *)(user + 0x8000);
+
+	sockets();
+	for (u32 n = 1; n <= MOST; n += n < 20 ? 1 : 70) {
+		struct form before, after;
+
+		memset(user, 'd', 0x1000);
+		for (u32 k = 0; k < n; k++) {
+			iov[k] = (struct iov){(u64)user + 10 * k, k % 3 ? 10 : 100};
+			m[k].h = (struct header){.iov = (u64)&iov[k], .iov_count = 1};
+		}
+		before = describe(__NR_sendmmsg, 3, (u64)m, n, 0, 0, 0);
+		CHECK(!before.refused && T->call.x[2] == n, "%u messages", n);
+		mm_unstage(T);
+		for (u32 k = 0; k < n; k += n / 4 + 1) {
+			user[10 * k] ^= 1;
+			after = describe(__NR_sendmmsg, 3, (u64)m, n, 0, 0, 0);
+			CHECK(!same(&before, &after), "%u messages hide number %u", n, k);
+			mm_unstage(T);
+			user[10 * k] ^= 1;
+		}
+		after = describe(__NR_sendmmsg, 3, (u64)m, n, 0x4000, 0, 0);
+		CHECK(!same(&before, &after), "flags");
+		mm_unstage(T);
+		iov[0].bytes--;
+		after = describe(__NR_sendmmsg, 3, (u64)m, n, 0, 0, 0);
+		CHECK(!same(&before, &after), "a byte less");
+		mm_unstage(T);
+	}
+	/* nothing is sent of the monitor's memory, and a message that leads there ends the batch */
+	iov[2].at = (u64)secret;
+	CHECK(!describe(__NR_sendmmsg, 3, (u64)m, 5, 0, 0, 0).refused && T->call.x[2] == 2);
+	mm_unstage(T);
+	CHECK(describe(__NR_sendmmsg, 3, (u64)(m + 2), 3, 0, 0, 0).error == -EFAULT);
+	mm_unstage(T);
+}
+
 /* The same bytes in other pieces are the same call; another byte is not. */
 static void vectors(void)
 {
@@ -383,6 +428,7 @@ static void items(void)
 const struct unit describe_units[] = {{"items", items},
 				      {"data-is-compared", data_is_compared},
 				      {"messages", messages},
+				      {"batches", batches},
 				      {"vectors", vectors},
 				      {"bad-vectors", bad_vectors},
 				      {"partial-copies", partial},

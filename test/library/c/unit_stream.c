@@ -294,6 +294,49 @@ static void events(void)
 	}
 }
 
+/* Results of sendmmsg(3, user, 2), of 3 bytes each: no message is sent that there was not, and of none more than there was. */
+static void batches(void)
+{
+	const struct {
+		const char *name;
+		s64 ret;
+		u32 count, lengths[3];
+		enum outcome how;
+	} table[] = {
+	    {"both", 2, 2, {3, 3}, RETURNED},
+	    {"one", 1, 1, {3}, RETURNED},
+	    {"a part", 1, 1, {2}, RETURNED},
+	    {"an error", -EPIPE, 0, {0}, RETURNED},
+	    {"more messages", 3, 2, {3, 3}, DIVERGED},
+	    {"more messages, sent", 3, 3, {3, 3, 3}, DIVERGED},
+	    {"a length that is not there", 2, 1, {3}, DIVERGED},
+	    {"more than a message has", 2, 2, {3, 4}, DIVERGED},
+	};
+
+	for (u32 i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct {
+			struct mm_out out;
+			u32 lengths[4];
+		} part = {{0, table[i].count * 4, table[i].count * 4}, {0}};
+		u64 *m = (u64 *)user, *iov = (u64 *)(user + 256);
+
+		follow();
+		memcpy(part.lengths, table[i].lengths, sizeof(table[i].lengths));
+		memset(user, 0, 512);
+		iov[0] = (u64)user + 300, iov[1] = 3;
+		for (u32 k = 0; k < 3; k++)
+			m[8 * k + 2] = (u64)iov, m[8 * k + 3] = 1;
+		put_call(__NR_sendmmsg, 3, (u64)user, 2, 0, 0, 0);
+		put_result(table[i].ret, 0, table[i].count ? 1 : 0, &part, table[i].count ? 16 + MM_UP(table[i].count * 4, 8) : 0);
+		enum outcome how = call(__NR_sendmmsg, 3, (u64)user, 2, 0, 0, 0);
+
+		CHECK(how == table[i].how, "%s: %d", table[i].name, how);
+		CHECK(!m[16 + 7], "%s: said of a message that was none", table[i].name);
+		for (s64 k = 0; how == RETURNED && k < table[i].ret; k++)
+			CHECK((u32)m[8 * k + 7] == table[i].lengths[k], "%s", table[i].name);
+	}
+}
+
 static void signals(void)
 {
 	const struct {
@@ -371,14 +414,7 @@ static void frames(void)
 	}
 }
 
-const struct unit stream_units[] = {{"record-headers", headers},
-				    {"stream-heads", heads},
-				    {"comparing", comparing},
-				    {"results", results},
-				    {"data-records", data},
-				    {"output-of-all", output_of_all},
-				    {"made-descriptors", made},
-				    {"events", events},
-				    {"signals-taken", signals},
-				    {"signal-frames", frames},
-				    {NULL, NULL}};
+const struct unit stream_units[] = {{"record-headers", headers}, {"stream-heads", heads},   {"comparing", comparing},
+				    {"results", results},        {"data-records", data},    {"output-of-all", output_of_all},
+				    {"made-descriptors", made},  {"events", events},        {"batch-results", batches},
+				    {"signals-taken", signals},  {"signal-frames", frames}, {NULL, NULL}};
