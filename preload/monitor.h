@@ -44,7 +44,15 @@ s64 mm_in_path(const struct mm_thread *t, char *to, u64 from); /* length, -EFAUL
 /* describe.c: arguments → form, copies */
 void mm_canonical(struct mm_thread *t);
 void mm_describe(struct mm_thread *t);
+#define MM_CAPS_V1 0x19980330u /* _LINUX_CAPABILITY_VERSION_1 */
+#define MM_CAPS_SHORT 12u
+int mm_capset_is_short(const struct mm_thread *t); /* process.c */
+
+/* address.c: socket addresses without what means nothing */
 u8 *mm_address(struct mm_thread *t, int i, u64 from, u64 bytes);
+void mm_describe_address(struct mm_thread *t, int i, u64 bytes);
+int mm_names_group(const struct mm_call *c);
+void mm_describe_group(struct mm_thread *t, int i, u64 bytes);
 
 /* form.c: items, copies of input, buffers for output */
 void mm_item(struct mm_call *c, int arg, int kind, const void *bytes, u32 n, u64 total);
