@@ -149,14 +149,23 @@ static void describe_vector(struct mm_thread *t, int i, int input)
 	}
 	c->x[i] = (u64)iov;
 	if (input && !c->exempt && total && !c->refuse) {
-		/* one stream of bytes, so that another split of the same data is the same call */
-		u8 *copy = mm_stage(t, total);
-		u64 done = 0;
+		/*
+		 * One stream of bytes, so that another split of the same data is the same call. It begins as far into a page as
+		 * the program's does: a file that is open with O_DIRECT takes data from some addresses only.
+		 */
+		u64 done = 0, first = 0, into;
+		u8 *copy;
 
+		while (first < n - 1 && !iov[first].bytes)
+			first++;
+		into = iov[first].at % MM_PAGE;
+		c->staged = MM_UP(c->staged, MM_PAGE);
+		copy = mm_stage(t, into + total);
 		if (!copy) {
 			mm_refuse(c, -ENOMEM);
 			return;
 		}
+		copy += into;
 		for (u64 k = 0; k < n; k++) {
 			u64 got = mm_in(t, copy + done, iov[k].at, iov[k].bytes);
 			u64 at = (u64)copy + done;

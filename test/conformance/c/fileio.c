@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 
@@ -338,6 +339,21 @@ CASE(own_lists, NORMAL, "openat readv preadv preadv2 pread64")
 		say("the same %d", memcmp(whole, first, 20) == 0);
 		T(close(fd));
 	}
+}
+
+/* Past the page cache: what is written must lie where the device can take it from, piece by piece. */
+CASE(direct_vectors, NORMAL, "writev pwritev pwritev2 readv")
+{
+	char *p = mmap(NULL, 5 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct iovec v[2] = { { p, 4096 }, { p + 8192, 4096 } }, in = { p + 4 * 4096, 4096 };
+	int fd = T(open("direct", O_RDWR | O_CREAT | O_DIRECT, 0600));
+	memset(p, 'p', 4096);
+	memset(p + 8192, 'q', 4096);
+	T(writev(fd, v, 2));
+	T(pwritev(fd, v, 2, 8192));
+	T(raw(SYS_pwritev2, fd, v + 1, 1, 16384, 0, 0));
+	T(lseek(fd, 12288, SEEK_SET));
+	show("read", in.iov_base, T(readv(fd, &in, 1)));
 }
 
 CASE(seeking, NORMAL, "lseek ftruncate")

@@ -173,6 +173,7 @@ static void vectors(void)
 	iov[2] = (struct iov){(u64)user + 100, 200};
 	two = describe(__NR_writev, 3, (u64)iov, 3, 0, 0, 0);
 	CHECK(((struct iov *)T->call.x[1])[2].at - (u64)P->stage < MM_STAGE, "carried out from the copy");
+	CHECK((((struct iov *)T->call.x[1])[0].at - (u64)user) % MM_PAGE == 0, "which lies as the data did");
 	mm_unstage(T);
 	user[250] ^= 1;
 	other = describe(__NR_writev, 3, (u64)iov, 3, 0, 0, 0);
