@@ -18,11 +18,12 @@ struct iov {
 #define CMSG_CLOEXEC 0x40000000u /* MSG_CMSG_CLOEXEC */
 #define CONTROL_MAX 4096u
 
-/* Descriptors that are not to be sent away: the monitor's, and what the receiver would read past the comparison. */
+/* A descriptor to be sent away. Not to be are: the monitor's, and what the receiver would read past the comparison. */
 static void refuse_to_pass(struct mm_thread *t, u32 fd)
 {
 	if (mm_fd_is_own(t->proc, fd))
 		mm_refuse(&t->call, -EBADF);
+	mm_fd_elsewhere(t->proc, fd);
 	if (!mm_fd_differs(t->proc, fd))
 		return;
 	if (mm_is_leader(t->proc))
@@ -238,6 +239,7 @@ void mm_effect_msg(struct mm_thread *t, s64 ret)
 				u32 fd = *(u32 *)(control + at + i);
 
 				mm_fd_make(t, fd, MM_FD_LEADER, MM_KIND_OTHER);
+				mm_fd_elsewhere(t->proc, fd);
 				if (mm_hold(t, fd, (c->a[2] & CMSG_CLOEXEC) != 0, NULL) < 0)
 					mm_diverge(t, MM_WHY_TAKEN);
 			}

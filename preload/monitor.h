@@ -127,6 +127,7 @@ struct mm_fd *mm_fd(struct mm_proc *p, u64 fd);
 int mm_fd_is_own(const struct mm_proc *p, u64 fd);
 int mm_fd_differs(struct mm_proc *p, u64 fd);
 void mm_fd_make(struct mm_thread *t, u64 fd, int klass, int kind);
+void mm_fd_elsewhere(struct mm_proc *p, u64 fd);
 void mm_fd_drop(struct mm_proc *p, u64 fd);
 void mm_fd_copy(struct mm_proc *p, u64 from, u64 to);
 void mm_effect(struct mm_thread *t, s64 ret);
