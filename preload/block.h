@@ -26,6 +26,7 @@
 
 #define MM_FD_CAP (1u << 18)
 #define MM_TOKEN_CAP (1u << 18)
+#define MM_OFD_CAP (MM_FD_CAP + MM_TOKEN_CAP) /* those that are open, and those that are watched though they are not */
 #define MM_STAGE (1ul << 20)
 #define MM_MMAP_MAX 0x7ffff000ul /* the kernel moves no more in one call (MAX_RW_COUNT) */
 
@@ -59,11 +60,12 @@ struct mm_fd {
 #define MM_FD_PRIVATE 4 /* each variant's own and different by nature (/proc/self/maps): not in the stream */
 
 struct mm_ofd {
-	u32 refs;     /* descriptors in this process; 0: free */
-	u32 tokens;   /* first epoll registration, + 1 */
-	u64 dev, ino; /* MM_FD_SHARED: which file the leader opened */
-	u32 rules;    /* which rules its path meets */
-	u32 data;     /* enum mm_own_data */
+	u32 refs;      /* descriptors in this process; 0: free, unless there are registrations */
+	u32 tokens;    /* first epoll registration, + 1 */
+	u64 dev, ino;  /* MM_FD_SHARED: which file the leader opened */
+	u32 rules;     /* which rules its path meets */
+	u16 data;      /* enum mm_own_data */
+	u16 elsewhere; /* others may have it open too: the end of our last descriptor need not be its end */
 };
 
 /* What holds for the data of a file that every variant has of its own. */
@@ -261,8 +263,9 @@ struct mm_proc {
 	struct mm_token *tokens;
 	u32 ofd_free, ofd_top;
 	u32 token_free, token_top;
-	u32 fd_top; /* highest descriptor ever seen + 1 */
-	u32 pid1;   /* this is the first process of a PID namespace */
+	u32 token_old; /* where to look for a registration that may be given up */
+	u32 fd_top;    /* highest descriptor ever seen + 1 */
+	u32 pid1;      /* this is the first process of a PID namespace */
 	u8 *stage, *stage_end;
 	struct mm_range reservation;
 	s64 slide; /* from the image as loaded to its copy */

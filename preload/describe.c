@@ -117,58 +117,6 @@ static void describe_path(struct mm_thread *t, int i)
 	mm_seek_path(t, i, copy);
 }
 
-/* A copy of a socket address, without what means nothing. NULL: it could not be read. */
-u8 *mm_address(struct mm_thread *t, int i, u64 from, u64 bytes)
-{
-	struct mm_call *c = &t->call;
-	u8 *copy = mm_stage(t, 136); /* with the end of a path that has none */
-	u64 means = bytes;
-
-	if (!copy) {
-		mm_refuse(c, -ENOMEM);
-		return NULL;
-	}
-	memset(copy, 0, 136);
-	if (mm_in(t, copy, from, bytes) != bytes)
-		return NULL;
-	u16 family = *(u16 *)copy;
-
-	/* padding is neither compared nor let out: sin_zero, and what stands behind the end of a path (unix(7)) */
-	if (family == 2 && bytes > 8)
-		means = 8;
-	if (family == 1 && bytes > 2 && copy[2])
-		means = MM_MIN(bytes, 2 + strlen((char *)copy + 2));
-	memset(copy + means, 0, bytes - means);
-	if (c->exempt)
-		return copy;
-	if (family == 1 && bytes > 2 && copy[2]) { /* in a folder that the leader may call by another name */
-		memcpy(c->shown, copy, means + 1);
-		means = 2 + mm_name_leaders(t->proc, c->shown + 2, means - 2);
-		mm_item(c, i, MM_ITEM_BYTES, c->shown, means, means);
-	} else {
-		mm_item(c, i, MM_ITEM_BYTES, copy, means, means);
-	}
-	return copy;
-}
-
-static void describe_address(struct mm_thread *t, int i, u64 bytes)
-{
-	struct mm_call *c = &t->call;
-	u8 *copy;
-
-	if (bytes > 128) { /* sizeof(struct sockaddr_storage): refused by the kernel unread */
-		mm_item_value(c, i, bytes);
-		return;
-	}
-	copy = mm_address(t, i, c->a[i], bytes);
-	if (copy) {
-		c->x[i] = (u64)copy;
-	} else if (!c->refuse) {
-		mm_item(c, i, MM_ITEM_FAULT, "\0\0\0\0\0\0\0", 8, bytes);
-		mm_check_room(t, c->a[i], bytes);
-	}
-}
-
 static void describe_vector(struct mm_thread *t, int i, int input)
 {
 	struct mm_call *c = &t->call;
@@ -202,14 +150,23 @@ static void describe_vector(struct mm_thread *t, int i, int input)
 	}
 	c->x[i] = (u64)iov;
 	if (input && !c->exempt && total && !c->refuse) {
-		/* one stream of bytes, so that another split of the same data is the same call */
-		u8 *copy = mm_stage(t, total);
-		u64 done = 0;
+		/*
+		 * One stream of bytes, so that another split of the same data is the same call. It begins as far into a page as
+		 * the program's does: a file that is open with O_DIRECT takes data from some addresses only.
+		 */
+		u64 done = 0, first = 0, into;
+		u8 *copy;
 
+		while (first < n - 1 && !iov[first].bytes)
+			first++;
+		into = iov[first].at % MM_PAGE;
+		c->staged = MM_UP(c->staged, MM_PAGE);
+		copy = mm_stage(t, into + total);
 		if (!copy) {
 			mm_refuse(c, -ENOMEM);
 			return;
 		}
+		copy += into;
 		for (u64 k = 0; k < n; k++) {
 			u64 got = mm_in(t, copy + done, iov[k].at, iov[k].bytes);
 			u64 at = (u64)copy + done;
@@ -298,6 +255,8 @@ static void describe_arg(struct mm_thread *t, int i)
 		}
 		if (c->nr == MM_NR_sched_setaffinity)
 			n = MM_MIN(n, CPU_SET_MAX);
+		if (c->nr == MM_NR_capset && i == 1 && mm_capset_is_short(t))
+			n = MM_CAPS_SHORT;
 		/* more than the kernel ever takes: it answers without looking, and what lies there depends on the layout */
 		if (refused_unread(c, (s64)count(c, arg->ref)))
 			mm_check_room(t, a, 1);
@@ -307,6 +266,8 @@ static void describe_arg(struct mm_thread *t, int i)
 			mm_item_value(c, i, n);
 		else if (n && c->nr == MM_NR_utimensat)
 			describe_times(t, i, n);
+		else if (n && c->nr == MM_NR_setsockopt && mm_names_group(c))
+			mm_describe_group(t, i, n);
 		else if (n)
 			c->x[i] = mm_stage_in(t, i, a, MM_MIN(n, MM_MMAP_MAX), 1);
 		break;
@@ -346,7 +307,7 @@ static void describe_arg(struct mm_thread *t, int i)
 		describe_vector(t, i, kind == MM_A_IOVIN);
 		break;
 	case MM_A_ADDRIN:
-		describe_address(t, i, (u32)count(c, arg->ref));
+		mm_describe_address(t, i, (u32)count(c, arg->ref));
 		break;
 	case MM_A_ADDROUT: {
 		u32 room = 0;
@@ -403,8 +364,8 @@ static void shorten(struct mm_thread *t)
 	struct mm_call *c = &t->call;
 	u32 version = 0;
 
-	if (c->nr == MM_NR_capget && c->nout == 2 && mm_in(t, &version, c->a[0], 4) == 4 && version == 0x19980330)
-		c->outs[1].room = 12; /* _LINUX_CAPABILITY_VERSION_1: one word of each kind */
+	if (c->nr == MM_NR_capget && c->nout == 2 && mm_in(t, &version, c->a[0], 4) == 4 && version == MM_CAPS_V1)
+		c->outs[1].room = MM_CAPS_SHORT;
 }
 
 /* Who carries the call out, as far as the row says; special calls decide for themselves. */

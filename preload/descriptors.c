@@ -64,23 +64,51 @@ void mm_fd_make(struct mm_thread *t, u64 fd, int klass, int kind)
 		p->fd_top = fd + 1;
 }
 
+/* The description came from another process, or goes to one. */
+void mm_fd_elsewhere(struct mm_proc *p, u64 fd)
+{
+	struct mm_fd *f = mm_fd(p, fd);
+
+	if (f)
+		p->ofds[f->ofd].elsewhere = 1;
+}
+
+static void ofd_free(struct mm_proc *p, u32 i)
+{
+	p->ofds[i].tokens = p->ofd_free;
+	p->ofd_free = i + 1;
+}
+
 void mm_fd_drop(struct mm_proc *p, u64 fd)
 {
 	struct mm_ofd *o;
+	u32 ofd;
 
 	if (fd >= MM_FD_CAP || p->fds[fd].klass == MM_FD_NONE)
 		return;
-	o = &p->ofds[p->fds[fd].ofd];
+	ofd = p->fds[fd].ofd;
+	o = &p->ofds[ofd];
 	p->fds[fd].klass = MM_FD_NONE;
-	if (--o->refs)
+	if (o->refs > 1) {
+		o->refs--;
 		return;
-	while (o->tokens) /* the last descriptor is gone: so are its registrations (epoll(7)) */
-		mm_token_drop(p, &p->tokens[o->tokens - 1]);
-	for (u32 i = 0; p->fds[fd].kind == MM_KIND_EPOLL && i < p->token_top; i++) /* … and those that it held */
-		if (p->tokens[i].live && p->tokens[i].epoll == p->fds[fd].ofd)
+	}
+	for (u32 i = 0; p->fds[fd].kind == MM_KIND_EPOLL && i < p->token_top; i++) /* the registrations that it held */
+		if (p->tokens[i].live && p->tokens[i].epoll == ofd)
 			mm_token_drop(p, &p->tokens[i]);
-	o->tokens = p->ofd_free;
-	p->ofd_free = p->fds[fd].ofd + 1;
+	o->refs = 0; /* not before: an epoll that a leader says watches itself would be freed twice */
+	if (!o->tokens) {
+		ofd_free(p, ofd);
+		return;
+	}
+	/*
+	 * The last descriptor is gone, so its registrations are (epoll(7)); but the kernel means the last of all processes. Where
+	 * another may have one, events can still come, until the epoll itself is closed.
+	 */
+	for (u32 k = o->tokens, next; k && !o->elsewhere; k = next) {
+		next = p->tokens[k - 1].next;
+		mm_token_drop(p, &p->tokens[k - 1]);
+	}
 }
 
 void mm_fd_copy(struct mm_proc *p, u64 from, u64 to)
@@ -135,12 +163,28 @@ struct mm_token *mm_token_of(struct mm_proc *p, u64 data)
 	return &p->tokens[i];
 }
 
+/* The table is full: of the registrations whose descriptions are closed here, one that was made long ago goes. */
+static u32 token_give_up(struct mm_proc *p)
+{
+	for (u32 n = 0; n < MM_TOKEN_CAP; n++) {
+		struct mm_token *k = &p->tokens[p->token_old++ % MM_TOKEN_CAP];
+
+		if (k->live && !p->ofds[k->ofd].refs) {
+			mm_token_drop(p, k);
+			return p->token_free;
+		}
+	}
+	return 0;
+}
+
 u64 mm_token_add(struct mm_thread *t, u64 epfd, u64 fd, u64 data)
 {
 	struct mm_proc *p = t->proc;
 	struct mm_token *k;
 	u32 i = p->token_free;
 
+	if (!i && p->token_top == MM_TOKEN_CAP)
+		i = token_give_up(p);
 	if (i)
 		p->token_free = p->tokens[--i].next;
 	else if (p->token_top == MM_TOKEN_CAP)
@@ -168,6 +212,13 @@ struct mm_token *mm_token_find(struct mm_proc *p, u64 epfd, u64 fd)
 	for (u32 i = p->ofds[f->ofd].tokens; i; i = p->tokens[i - 1].next)
 		if (p->tokens[i - 1].epoll == e->ofd && p->tokens[i - 1].fd == fd)
 			return &p->tokens[i - 1];
+	if (p->ofds[f->ofd].elsewhere) /* a description that was closed here and has come back by a message */
+		for (u32 i = 0; i < p->token_top; i++) {
+			struct mm_token *k = &p->tokens[i];
+
+			if (k->live && k->epoll == e->ofd && k->fd == fd && !p->ofds[k->ofd].refs)
+				return k;
+		}
 	return NULL;
 }
 
@@ -183,6 +234,8 @@ void mm_token_drop(struct mm_proc *p, struct mm_token *k)
 	k->live = 0;
 	k->next = p->token_free;
 	p->token_free = i;
+	if (!p->ofds[k->ofd].refs && !p->ofds[k->ofd].tokens)
+		ofd_free(p, k->ofd);
 }
 
 /* Which flags argument holds the close-on-exec bit. */

@@ -54,6 +54,18 @@ void mm_item_digest(struct mm_thread *t, int arg, const void *bytes, u64 n)
 	item_digest_of(&t->call, arg, digest, bytes, n);
 }
 
+/* The items from there on as one, a digest of them: for calls that have more of them than a form has room for. */
+void mm_item_fold(struct mm_thread *t, int arg, u32 from)
+{
+	struct mm_call *c = &t->call;
+	u8 items[MM_FORM_MAX];
+	u32 n = c->out.rec.form - from;
+
+	memcpy(items, c->out.form + from, n);
+	c->out.rec.form = from;
+	mm_item_digest(t, arg, items, n);
+}
+
 /* Staging */
 
 void *mm_stage(struct mm_thread *t, u64 bytes)

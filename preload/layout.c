@@ -72,7 +72,7 @@ void mm_boot_layout(struct mm_boot *b)
 	u64 image_at = part(&plan, image, MM_PAGE);
 	u64 proc_at = part(&plan, sizeof(struct mm_proc), MM_PAGE);
 	u64 fds_at = part(&plan, MM_FD_CAP * sizeof(struct mm_fd), MM_PAGE);
-	u64 ofds_at = part(&plan, MM_FD_CAP * sizeof(struct mm_ofd), MM_PAGE);
+	u64 ofds_at = part(&plan, MM_OFD_CAP * sizeof(struct mm_ofd), MM_PAGE);
 	u64 tokens_at = part(&plan, MM_TOKEN_CAP * sizeof(struct mm_token), MM_PAGE);
 	u64 control_at = part(&plan, MM_PAGE, MM_PAGE);
 	u64 stream = part(&plan, MM_PAGE + 2 * (u64)b->start.ring_size, MM_PAGE);
@@ -96,7 +96,7 @@ void mm_boot_layout(struct mm_boot *b)
 	protect(b, base + image_at, image, PROT_READ | PROT_EXEC);
 	mm_sys3(__NR_mprotect, base + exit_at, MM_PAGE, PROT_READ | PROT_WRITE);
 	keep(b, base, fds_at, MM_FD_CAP * sizeof(struct mm_fd));
-	keep(b, base, ofds_at, MM_FD_CAP * sizeof(struct mm_ofd));
+	keep(b, base, ofds_at, MM_OFD_CAP * sizeof(struct mm_ofd));
 	keep(b, base, tokens_at, MM_TOKEN_CAP * sizeof(struct mm_token));
 	back(b, base + stage_at, MM_STAGE);
 	back(b, base + blob_at, b->blob_bytes);

@@ -40,6 +40,8 @@ int mm_memory_local(struct mm_thread *t)
 	case MM_NR_read:
 	case MM_NR_pread64:
 	case MM_NR_readv:
+	case MM_NR_preadv:
+	case MM_NR_preadv2:
 	case MM_NR_lseek:
 	case MM_NR_fstat:
 		fd = mm_fd(t->proc, (u32)c->a[0]);
@@ -138,6 +140,30 @@ static s64 remap(struct mm_thread *t)
 	return got;
 }
 
+/* A list of mappings, read into several pieces of memory. */
+static s64 read_pieces(struct mm_thread *t)
+{
+	struct mm_call *c = &t->call;
+	u64 n = c->a[2];
+	s64 ret = 0;
+	struct {
+		u64 at, bytes;
+	} * iov;
+
+	if (n > 1024) /* UIO_MAXIOV */
+		return -EINVAL;
+	iov = mm_stage(t, n * sizeof(*iov));
+	if (!iov || mm_in(t, iov, c->a[1], n * sizeof(*iov)) != n * sizeof(*iov))
+		ret = -EFAULT;
+	for (u64 k = 0; !ret && k < n; k++)
+		ret = (s64)iov[k].bytes < 0 ? -EINVAL : mm_touches_monitor(t->proc, iov[k].at, iov[k].bytes) ? -EFAULT : 0;
+	c->x[1] = (u64)iov;
+	if (!ret)
+		ret = mm_app_call(t);
+	mm_unstage(t);
+	return ret;
+}
+
 s64 mm_local(struct mm_thread *t)
 {
 	struct mm_call *c = &t->call;
@@ -167,8 +193,11 @@ s64 mm_local(struct mm_thread *t)
 		bytes = a[2];
 		break;
 	case MM_NR_readv:
+	case MM_NR_preadv:
+	case MM_NR_preadv2:
+		return read_pieces(t);
 	case MM_NR_lseek:
-		return c->nr == MM_NR_lseek ? mm_app_call(t) : -EINVAL;
+		return mm_app_call(t);
 	case MM_NR_fstat:
 		bytes = 144;
 		break;

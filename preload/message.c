@@ -4,14 +4,6 @@
 #include "table.gen.h"
 #include <linux/errno.h>
 
-struct msghdr {
-	u64 name;
-	u32 name_bytes, pad;
-	u64 iov, iov_count;
-	u64 control, control_bytes;
-	u32 flags, pad2;
-};
-
 struct cmsg {
 	u64 bytes;
 	s32 level, type;
@@ -26,11 +18,12 @@ struct iov {
 #define CMSG_CLOEXEC 0x40000000u /* MSG_CMSG_CLOEXEC */
 #define CONTROL_MAX 4096u
 
-/* Descriptors that are not to be sent away: the monitor's, and what the receiver would read past the comparison. */
+/* A descriptor to be sent away. Not to be are: the monitor's, and what the receiver would read past the comparison. */
 static void refuse_to_pass(struct mm_thread *t, u32 fd)
 {
 	if (mm_fd_is_own(t->proc, fd))
 		mm_refuse(&t->call, -EBADF);
+	mm_fd_elsewhere(t->proc, fd);
 	if (!mm_fd_differs(t->proc, fd))
 		return;
 	if (mm_is_leader(t->proc))
@@ -58,7 +51,7 @@ static void describe_control(struct mm_thread *t, const u8 *control, u64 bytes)
 	}
 }
 
-static u64 take_vector(struct mm_thread *t, struct msghdr *m)
+static u64 take_vector(struct mm_thread *t, struct mm_msghdr *m)
 {
 	struct mm_call *c = &t->call;
 	struct iov *iov = mm_stage(t, m->iov_count * sizeof(*iov));
@@ -80,7 +73,7 @@ static u64 take_vector(struct mm_thread *t, struct msghdr *m)
 	return total;
 }
 
-static void describe_send(struct mm_thread *t, struct msghdr *m, u64 total)
+static void describe_send(struct mm_thread *t, struct mm_msghdr *m, u64 total)
 {
 	struct mm_call *c = &t->call;
 	struct iov *iov = (struct iov *)m->iov;
@@ -123,7 +116,7 @@ static void describe_send(struct mm_thread *t, struct msghdr *m, u64 total)
 	mm_item_digest(t, 1, copy, done);
 }
 
-static void describe_receive(struct mm_thread *t, struct msghdr *m, u64 total)
+static void describe_receive(struct mm_thread *t, struct mm_msghdr *m, u64 total)
 {
 	struct mm_call *c = &t->call;
 
@@ -139,31 +132,43 @@ static void describe_receive(struct mm_thread *t, struct msghdr *m, u64 total)
 	memcpy(c->small, m, sizeof(*m)); /* the kernel changes lengths and flags in our copy */
 }
 
+/*
+ * A header that has been copied to the staging area: what it leads to is copied, checked and described in its turn. The result is
+ * how many bytes its vector names.
+ */
+u64 mm_describe_header(struct mm_thread *t, struct mm_msghdr *m, int sends)
+{
+	struct mm_call *c = &t->call;
+	u64 total = 0;
+
+	if (m->iov_count > 1024) { /* UIO_MAXIOV */
+		mm_refuse(c, -EMSGSIZE);
+		return 0;
+	}
+	if (mm_touches_monitor(t->proc, m->name, m->name_bytes) || mm_touches_monitor(t->proc, m->control, m->control_bytes))
+		mm_refuse(c, -EFAULT);
+	if (m->iov_count)
+		total = take_vector(t, m);
+	if (c->refuse)
+		return 0;
+	if (sends)
+		describe_send(t, m, total);
+	else
+		describe_receive(t, m, total);
+	return total;
+}
+
 void mm_describe_msg(struct mm_thread *t)
 {
 	struct mm_call *c = &t->call;
-	struct msghdr *m = mm_stage(t, sizeof(*m));
-	u64 total = 0;
+	struct mm_msghdr *m = mm_stage(t, sizeof(*m));
 
 	if (mm_in(t, m, c->a[1], sizeof(*m)) != sizeof(*m)) {
 		mm_refuse(c, mm_fd(t->proc, (u32)c->a[0]) ? -EFAULT : -EBADF);
 		return;
 	}
-	if (m->iov_count > 1024) {
-		mm_refuse(c, -EMSGSIZE);
-		return;
-	}
-	if (mm_touches_monitor(t->proc, m->name, m->name_bytes) || mm_touches_monitor(t->proc, m->control, m->control_bytes))
-		mm_refuse(c, -EFAULT);
 	c->x[1] = (u64)m;
-	if (m->iov_count)
-		total = take_vector(t, m);
-	if (c->refuse)
-		return;
-	if (c->nr == MM_NR_sendmsg)
-		describe_send(t, m, total);
-	else
-		describe_receive(t, m, total);
+	mm_describe_header(t, m, c->nr == MM_NR_sendmsg);
 }
 
 /* Between the end of one control message and the next the kernel leaves what the program had there; that is not for the others. */
@@ -197,7 +202,7 @@ void mm_collect_thrown_away(struct mm_thread *t, s64 ret)
 void mm_collect_msg(struct mm_thread *t, s64 ret)
 {
 	struct mm_call *c = &t->call;
-	const struct msghdr *m = (const struct msghdr *)c->x[1];
+	const struct mm_msghdr *m = (const struct mm_msghdr *)c->x[1];
 	struct mm_outbuf *o = c->outs;
 
 	if (ret < 0)
@@ -212,9 +217,9 @@ void mm_collect_msg(struct mm_thread *t, s64 ret)
 void mm_effect_msg(struct mm_thread *t, s64 ret)
 {
 	struct mm_call *c = &t->call;
-	const struct msghdr *m = (const struct msghdr *)c->x[1];
-	struct msghdr *user = (struct msghdr *)c->a[1];
-	const struct msghdr *asked = (const struct msghdr *)c->small;
+	const struct mm_msghdr *m = (const struct mm_msghdr *)c->x[1];
+	struct mm_msghdr *user = (struct mm_msghdr *)c->a[1];
+	const struct mm_msghdr *asked = (const struct mm_msghdr *)c->small;
 	u8 control[CONTROL_MAX];
 	u64 n;
 
@@ -234,6 +239,7 @@ void mm_effect_msg(struct mm_thread *t, s64 ret)
 				u32 fd = *(u32 *)(control + at + i);
 
 				mm_fd_make(t, fd, MM_FD_LEADER, MM_KIND_OTHER);
+				mm_fd_elsewhere(t->proc, fd);
 				if (mm_hold(t, fd, (c->a[2] & CMSG_CLOEXEC) != 0, NULL) < 0)
 					mm_diverge(t, MM_WHY_TAKEN);
 			}

@@ -44,12 +44,21 @@ s64 mm_in_path(const struct mm_thread *t, char *to, u64 from); /* length, -EFAUL
 /* describe.c: arguments → form, copies */
 void mm_canonical(struct mm_thread *t);
 void mm_describe(struct mm_thread *t);
+#define MM_CAPS_V1 0x19980330u /* _LINUX_CAPABILITY_VERSION_1 */
+#define MM_CAPS_SHORT 12u
+int mm_capset_is_short(const struct mm_thread *t); /* process.c */
+
+/* address.c: socket addresses without what means nothing */
 u8 *mm_address(struct mm_thread *t, int i, u64 from, u64 bytes);
+void mm_describe_address(struct mm_thread *t, int i, u64 bytes);
+int mm_names_group(const struct mm_call *c);
+void mm_describe_group(struct mm_thread *t, int i, u64 bytes);
 
 /* form.c: items, copies of input, buffers for output */
 void mm_item(struct mm_call *c, int arg, int kind, const void *bytes, u32 n, u64 total);
 void mm_item_value(struct mm_call *c, int arg, u64 value);
 void mm_item_digest(struct mm_thread *t, int arg, const void *bytes, u64 n);
+void mm_item_fold(struct mm_thread *t, int arg, u32 from);
 void *mm_stage(struct mm_thread *t, u64 bytes);
 u64 mm_stage_in(struct mm_thread *t, int arg, u64 from, u64 bytes, int digest);
 struct mm_outbuf *mm_out_add(struct mm_thread *t, int how, u32 arg, u64 at, u64 room);
@@ -64,10 +73,23 @@ void mm_collect_special(struct mm_thread *t, s64 ret);
 void mm_effect_special(struct mm_thread *t, s64 ret);
 
 /* message.c: sendmsg and recvmsg */
+struct mm_msghdr {
+	u64 name;
+	u32 name_bytes, pad;
+	u64 iov, iov_count;
+	u64 control, control_bytes;
+	u32 flags, pad2;
+};
 void mm_describe_msg(struct mm_thread *t);
+u64 mm_describe_header(struct mm_thread *t, struct mm_msghdr *m, int sends);
 void mm_collect_msg(struct mm_thread *t, s64 ret);
 void mm_collect_thrown_away(struct mm_thread *t, s64 ret);
 void mm_effect_msg(struct mm_thread *t, s64 ret);
+
+/* batch.c: sendmmsg */
+void mm_describe_batch(struct mm_thread *t);
+s64 mm_execute_batch(struct mm_thread *t);
+void mm_effect_batch(struct mm_thread *t, s64 ret);
 
 /* execute.c */
 s64 mm_execute(struct mm_thread *t);
@@ -105,6 +127,7 @@ struct mm_fd *mm_fd(struct mm_proc *p, u64 fd);
 int mm_fd_is_own(const struct mm_proc *p, u64 fd);
 int mm_fd_differs(struct mm_proc *p, u64 fd);
 void mm_fd_make(struct mm_thread *t, u64 fd, int klass, int kind);
+void mm_fd_elsewhere(struct mm_proc *p, u64 fd);
 void mm_fd_drop(struct mm_proc *p, u64 fd);
 void mm_fd_copy(struct mm_proc *p, u64 from, u64 to);
 void mm_effect(struct mm_thread *t, s64 ret);
@@ -121,13 +144,6 @@ struct mm_one_fd {
 	u64 bytes;
 	s32 level, type;
 	s32 fd, pad;
-};
-struct mm_msghdr {
-	u64 name;
-	u32 name_bytes, pad;
-	u64 iov, iov_count;
-	u64 control, control_bytes;
-	u32 flags, pad2;
 };
 #define MM_PROC_MAGIC 0x9fa0u /* PROC_SUPER_MAGIC */
 void mm_links_keep(struct mm_proc *p);

@@ -102,6 +102,14 @@ void mm_describe_limit(struct mm_thread *t)
 		c->x[0] = 0;
 }
 
+/* Of the first version the kernel reads one word of each kind. What it goes by is the copy of the header, where that is whole. */
+int mm_capset_is_short(const struct mm_thread *t)
+{
+	const struct mm_call *c = &t->call;
+
+	return c->x[0] != c->a[0] && c->x[0] + 8 <= (u64)t->proc->stage_end && *(const u32 *)c->x[0] == MM_CAPS_V1;
+}
+
 void mm_describe_capset(struct mm_thread *t)
 {
 	struct {

@@ -160,10 +160,26 @@ static int take_data(struct mm_thread *t, const struct mm_outbuf *o, u64 total)
 	return 1;
 }
 
-/*
- * Does the result go with the bytes that came? A program trusts a call not to give more than it has room for; only receives
- * may name the length of what was cut off, and questions for a length have no room at all.
- */
+/* May the result be more than there is room for? A receive that is asked to (MSG_TRUNC) names the length of what it has cut off. */
+static int may_exceed(const struct mm_call *c, const struct mm_outbuf *o)
+{
+	switch (c->nr) {
+	case MM_NR_recvfrom:
+		return (c->a[3] & 0x20) != 0;
+	case MM_NR_recvmsg:
+		return (c->a[2] & 0x20) != 0;
+	case MM_NR_getxattr:
+	case MM_NR_lgetxattr:
+	case MM_NR_fgetxattr:
+	case MM_NR_listxattr:
+	case MM_NR_llistxattr:
+	case MM_NR_flistxattr:
+		return !o->room; /* the question how much it would be */
+	}
+	return 0;
+}
+
+/* Does the result go with the bytes that came? A program trusts a call not to give more than it has room for. */
 static int plausible(const struct mm_call *c, s64 ret)
 {
 	for (u32 i = 0; i < c->nout; i++) {
@@ -172,7 +188,7 @@ static int plausible(const struct mm_call *c, s64 ret)
 
 		if (o->how != MM_OUT_RET && o->how != MM_OUT_IOV)
 			continue;
-		if (says > o->room / o->unit && o->room && c->nr != MM_NR_recvfrom && c->nr != MM_NR_recvmsg)
+		if (says > o->room / o->unit && !may_exceed(c, o))
 			return 0;
 		if (o->bytes != (says > o->room / o->unit ? o->room : says * o->unit))
 			return 0;

@@ -241,6 +241,10 @@ void mm_describe_special(struct mm_thread *t)
 		mm_by_leader(t);
 		mm_describe_msg(t);
 		break;
+	case MM_NR_sendmmsg:
+		mm_by_leader(t);
+		mm_describe_batch(t);
+		break;
 	case MM_NR_pselect6:
 		describe_pselect(t);
 		break;
@@ -330,6 +334,8 @@ s64 mm_execute_special(struct mm_thread *t)
 		return mm_execute_epoll_ctl(t);
 	case MM_NR_epoll_pwait:
 		return mm_execute_epoll_wait(t);
+	case MM_NR_sendmmsg:
+		return mm_execute_batch(t);
 	case MM_NR_ioctl:
 		/* FIOCLEX, FIONCLEX: a placeholder knows no ioctl, but the flag */
 		if (t->call.who == MM_BY_ALL && ((u32)t->call.a[1] | 1) == 0x5451)
@@ -374,6 +380,7 @@ void mm_collect_special(struct mm_thread *t, s64 ret)
 			c->outs[c->nout - 1].bytes = 16;
 		break;
 	case MM_NR_epoll_pwait:
+	case MM_NR_sendmmsg:
 		if (c->nout && ret > 0)
 			c->outs[c->nout - 1].bytes = ret * c->outs[c->nout - 1].unit;
 		break;
@@ -415,6 +422,9 @@ void mm_effect_special(struct mm_thread *t, s64 ret)
 		break;
 	case MM_NR_recvmsg:
 		mm_effect_msg(t, ret);
+		break;
+	case MM_NR_sendmmsg:
+		mm_effect_batch(t, ret);
 		break;
 	case MM_NR_timer_create:
 	case MM_NR_rt_sigqueueinfo:

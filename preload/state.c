@@ -104,6 +104,7 @@ static void descriptors(struct mm_boot *b)
 		if (e[i].fd >= MM_FD_CAP || mm_fd_is_own(p, e[i].fd))
 			continue;
 		mm_fd_make(b->thread, e[i].fd, MM_FD_LEADER, kind);
+		mm_fd_elsewhere(p, e[i].fd);
 		if (mm_hold(b->thread, e[i].fd, e[i].cloexec, NULL) < 0)
 			mm_boot_fail(b, 70, 0,
 				     "making a placeholder for an inherited descriptor:", "the limit of open files is too low");

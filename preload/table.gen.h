@@ -357,7 +357,7 @@ static const struct mm_row mm_rows[MM_NR_COUNT] = {
 	[MM_NR_recvfrom] = {.native = 45, .klass = MM_C_LEADER, .effect = 0, .result = 0, .flags = 3, .error = 41, .nargs = 6, .args = {{MM_A_FD, 255, 1}, {MM_A_OUTRET, 2, 1}, {MM_A_U64, 255, 1}, {MM_A_INT, 255, 1}, {MM_A_ADDROUT | MM_A_OPT, 5, 1}, {MM_A_LENP | MM_A_OPT, 255, 1}, }},
 	[MM_NR_sendmsg] = {.native = 46, .klass = MM_C_SPECIAL, .effect = 2, .result = 0, .flags = 3, .error = 41, .nargs = 3, .args = {{MM_A_FD, 255, 1}, {MM_A_PTR, 255, 1}, {MM_A_INT, 255, 1}, }},
 	[MM_NR_recvmsg] = {.native = 47, .klass = MM_C_SPECIAL, .effect = 0, .result = 0, .flags = 3, .error = 41, .nargs = 3, .args = {{MM_A_FD, 255, 1}, {MM_A_PTR, 255, 1}, {MM_A_INT, 255, 1}, }},
-	[MM_NR_sendmmsg] = {.native = 307, .klass = MM_C_ABSENT, .effect = 0, .result = 0, .flags = 0, .error = 38, .nargs = 1, .args = {{MM_A_FD, 255, 1}, }},
+	[MM_NR_sendmmsg] = {.native = 307, .klass = MM_C_SPECIAL, .effect = 2, .result = 0, .flags = 3, .error = 41, .nargs = 4, .args = {{MM_A_FD, 255, 1}, {MM_A_PTR, 255, 1}, {MM_A_INT, 255, 1}, {MM_A_INT, 255, 1}, }},
 	[MM_NR_recvmmsg] = {.native = 299, .klass = MM_C_ABSENT, .effect = 0, .result = 0, .flags = 0, .error = 38, .nargs = 1, .args = {{MM_A_FD, 255, 1}, }},
 	[MM_NR_poll] = {.native = 7, .klass = MM_C_LEADER, .effect = 0, .result = 0, .flags = 1, .error = 41, .nargs = 3, .args = {{MM_A_POLLS | MM_A_OPT, 1, 1}, {MM_A_INT, 255, 1}, {MM_A_INT, 255, 1}, }},
 	[MM_NR_ppoll] = {.native = 271, .klass = MM_C_LEADER, .effect = 0, .result = 0, .flags = 1, .error = 41, .nargs = 5, .args = {{MM_A_POLLS | MM_A_OPT, 1, 1}, {MM_A_INT, 255, 1}, {MM_A_IO | MM_A_OPT, 255, 16}, {MM_A_SIGSET | MM_A_OPT, 255, 1}, {MM_A_U64, 255, 1}, }},

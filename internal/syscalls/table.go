@@ -114,7 +114,7 @@ var Table = []Row{
 	{Name: "recvfrom", NR: 45, Class: Leader, Flags: Blocks | Restarts, Socket: SocketRO, Args: "fd:fd buf:out(=#size) size:u64 flags:int addr:opt:addrout(#len) len:opt:lenp"},
 	{Name: "sendmsg", NR: 46, Class: Special, Effect: World, Flags: Blocks | Restarts, Socket: SocketRW, Args: "fd:fd msg:ptr flags:int"},
 	{Name: "recvmsg", NR: 47, Class: Special, Flags: Blocks | Restarts, Socket: SocketRO, Args: "fd:fd msg:ptr flags:int"},
-	{Name: "sendmmsg", NR: 307, Class: Absent, Errno: "ENOSYS", Why: "programs fall back to sendmsg", Args: "fd:fd"},
+	{Name: "sendmmsg", NR: 307, Class: Special, Effect: World, Flags: Blocks | Restarts, Socket: SocketRW, Args: "fd:fd messages:ptr count:int flags:int"},
 	{Name: "recvmmsg", NR: 299, Class: Absent, Errno: "ENOSYS", Why: "programs fall back to recvmsg", Args: "fd:fd"},
 
 	// Waiting.

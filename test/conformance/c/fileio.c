@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 
@@ -306,6 +307,53 @@ CASE(positioned_vectors, NORMAL, "preadv pwritev preadv2 pwritev2")
 	T(raw(SYS_pwritev2, 99, out, 1, 0, 0, 0));
 	T(lseek(3, 0, SEEK_CUR));
 	T(lseek(3, 0, SEEK_END));
+}
+
+/* What the kernel says of the process itself, read in pieces. */
+CASE(own_lists, NORMAL, "openat readv preadv preadv2 pread64")
+{
+	static const char *const names[] = { "maps", "smaps", "numa_maps", "auxv" };
+	char path[64], whole[100], first[40], second[60];
+	struct iovec v[2] = { { first, 40 }, { second, 60 } }, bad = { LOW, 8 }, negative = { first, (size_t)-1 };
+	for (size_t i = 0; i < COUNT(names); i++) {
+		strcpy(stpcpy(path, "/proc/self/"), names[i]);
+		say("%s", names[i]);
+		int fd = T(open(path, O_RDONLY));
+		if (fd < 0)
+			continue;
+		T(read(fd, whole, sizeof whole));
+		T(lseek(fd, 0, SEEK_SET));
+		T(readv(fd, v, 2));
+		say("the same %d", memcmp(whole, first, 40) == 0 && memcmp(whole + 40, second, 60) == 0);
+		T(raw(SYS_readv, fd, v, -1));
+		T(raw(SYS_readv, fd, LOW, 1));
+		T(readv(fd, &bad, 1));
+		T(readv(fd, &negative, 1));
+		T(readv(fd, v, 0));
+		memset(first, 0, sizeof first);
+		T(preadv(fd, v, 1, 0));
+		say("the same %d", memcmp(whole, first, 40) == 0);
+		T(pread(fd, whole, 20, 40));
+		memset(first, 0, sizeof first);
+		T(raw(SYS_preadv2, fd, v, 1, 40, 0, 0));
+		say("the same %d", memcmp(whole, first, 20) == 0);
+		T(close(fd));
+	}
+}
+
+/* Past the page cache: what is written must lie where the device can take it from, piece by piece. */
+CASE(direct_vectors, NORMAL, "writev pwritev pwritev2 readv")
+{
+	char *p = mmap(NULL, 5 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct iovec v[2] = { { p, 4096 }, { p + 8192, 4096 } }, in = { p + 4 * 4096, 4096 };
+	int fd = T(open("direct", O_RDWR | O_CREAT | O_DIRECT, 0600));
+	memset(p, 'p', 4096);
+	memset(p + 8192, 'q', 4096);
+	T(writev(fd, v, 2));
+	T(pwritev(fd, v, 2, 8192));
+	T(raw(SYS_pwritev2, fd, v + 1, 1, 16384, 0, 0));
+	T(lseek(fd, 12288, SEEK_SET));
+	show("read", in.iov_base, T(readv(fd, &in, 1)));
 }
 
 CASE(seeking, NORMAL, "lseek ftruncate")

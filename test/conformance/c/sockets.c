@@ -7,6 +7,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -276,6 +277,79 @@ CASE(datagrams, NORMAL, "sendto recvfrom connect getsockname")
 	show("got", b, T(raw(SYS_recvfrom, GARBAGE(3), b, 64, GARBAGE(0), NULL, NULL)));
 	n = sizeof from;
 	T(raw(SYS_recvfrom, 3, b, 64, MSG_DONTWAIT, &from, &n));
+}
+
+/* lengths tells what sendmmsg says of each message. */
+static void lengths(const struct mmsghdr *m, int n)
+{
+	for (int i = 0; i < n; i++)
+		say("message %d: %u bytes", i, m[i].msg_len);
+}
+
+CASE(batches, NORMAL, "sendmmsg recvfrom connect")
+{
+	struct sockaddr_in at = loopback(0), nobody = loopback(1);
+	socklen_t n = sizeof at;
+	char b[64];
+	struct iovec v[4] = { { "one", 3 }, { "tw", 2 }, { "oo", 2 }, { LOW, 4 } };
+	struct mmsghdr m[3] = { 0 }, *most = calloc(1100, sizeof *most);
+	for (int i = 0; i < 3; i++) {
+		m[i].msg_hdr.msg_name = &at;
+		m[i].msg_hdr.msg_namelen = sizeof at;
+		m[i].msg_hdr.msg_iov = &v[i];
+		m[i].msg_hdr.msg_iovlen = 1;
+		m[i].msg_len = 77;
+	}
+	m[1].msg_hdr.msg_iovlen = 2;
+	T(socket(AF_INET, SOCK_DGRAM, 0));
+	T(bind(3, (struct sockaddr *)&at, sizeof at));
+	T(getsockname(3, (struct sockaddr *)&at, &n));
+	T(socket(AF_INET, SOCK_DGRAM, 0));
+	T(sendmmsg(4, m, 2, 0));
+	lengths(m, 3);
+	for (int i = 0; i < 2; i++)
+		show("got", b, T(recv(3, b, sizeof b, 0)));
+	/* What is wrong with a message ends the batch in front of it. */
+	m[2].msg_hdr.msg_iov = &v[3];
+	T(sendmmsg(4, m, 3, MSG_NOSIGNAL));
+	lengths(m, 3);
+	T(sendmmsg(4, m + 2, 1, 0));
+	m[2].msg_hdr.msg_iovlen = 2000;
+	T(sendmmsg(4, m + 1, 2, 0));
+	T(sendmmsg(4, m + 2, 1, 0));
+	m[2].msg_hdr.msg_iovlen = 0;
+	m[0].msg_hdr.msg_name = LOW;
+	T(sendmmsg(4, m, 3, 0));
+	m[0].msg_hdr.msg_name = NULL;
+	T(sendmmsg(4, m, 3, 0));
+	T(connect(4, (struct sockaddr *)&at, sizeof at));
+	m[1].msg_hdr.msg_name = NULL;
+	T(raw(SYS_sendmmsg, GARBAGE(4), m, GARBAGE(3), GARBAGE(0)));
+	lengths(m, 3);
+	for (int i = 0; i < 7; i++)
+		show("got", b, T(recv(3, b, sizeof b, MSG_DONTWAIT)));
+	/* An array that ends in the middle of an entry: what it says is sent, how much of it is not said. */
+	struct mmsghdr *short_one = (struct mmsghdr *)edge(sizeof *m + sizeof m->msg_hdr);
+	memcpy(short_one, m, sizeof *m + sizeof m->msg_hdr);
+	T(raw(SYS_sendmmsg, 4, short_one, 3, 0));
+	T(raw(SYS_sendmmsg, 4, short_one + 1, 1, 0));
+	for (int i = 0; i < 4; i++)
+		show("got", b, T(recv(3, b, sizeof b, MSG_DONTWAIT)));
+	T(raw(SYS_sendmmsg, 4, LOW, 1, 0));
+	T(raw(SYS_sendmmsg, 4, LOW, 0, 0));
+	T(sendmmsg(99, m, 1, 0));
+	T(sendmmsg(0, m, 1, 0));
+	T(sendmmsg(0, m, 0, 0));
+	/* More than a call takes. */
+	for (int i = 0; i < 1100; i++)
+		most[i] = m[i % 2];
+	T(sendmmsg(4, most, 1100, 0));
+	say("the last length %u, behind it %u", most[1023].msg_len, most[1024].msg_len == m[0].msg_len);
+	/* Where nobody listens, what came of one datagram is the error of the next. */
+	T(connect(4, (struct sockaddr *)&nobody, sizeof nobody));
+	T(sendmmsg(4, m, 1, 0));
+	T(sendmmsg(4, m, 2, 0));
+	free(most);
 }
 
 CASE(refused_datagram, NORMAL, "sendto recvfrom")

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -177,6 +178,39 @@ CASE(rights, NORMAL, "sendmsg recvmsg socketpair read")
 	T(setsockopt(s[1], SOL_SOCKET, SO_PASSCRED, &one, sizeof one));
 	T(write(s[0], "c", 1));
 	take(s[1], 64, 0);
+}
+
+/* watch waits for an event and tells it. */
+static void watch(int epoll)
+{
+	struct epoll_event e = { 0 };
+	int n = epoll_wait(epoll, &e, 1, 0);
+	say("%d events, %#x, data %d", n, n > 0 ? e.events : 0, n > 0 ? e.data.fd : 0);
+}
+
+/* What is closed here and open elsewhere, if only in a message, stays registered. */
+CASE(watched_and_passed, NORMAL, "sendmsg recvmsg epoll_ctl epoll_wait close")
+{
+	int s[2], p[2], epoll = epoll_create1(0);
+	struct epoll_event e = { EPOLLIN, { .fd = 4242 } };
+	T(socketpair(AF_UNIX, SOCK_STREAM, 0, s));
+	T(pipe(p));
+	T(epoll_ctl(epoll, EPOLL_CTL_ADD, p[0], &e));
+	T(pass(s[0], p, 1));
+	T(close(p[0]));
+	watch(epoll);
+	T(write(p[1], "x", 1));
+	watch(epoll);
+	take(s[1], 64, 0); /* by the number that it had */
+	watch(epoll);
+	e.data.fd = 4343;
+	T(epoll_ctl(epoll, EPOLL_CTL_ADD, p[0], &e));
+	T(epoll_ctl(epoll, EPOLL_CTL_MOD, p[0], &e));
+	watch(epoll);
+	T(epoll_ctl(epoll, EPOLL_CTL_DEL, p[0], NULL));
+	watch(epoll);
+	T(epoll_ctl(epoll, EPOLL_CTL_DEL, p[0], NULL));
+	T(close(epoll));
 }
 
 CASE(message_errors, NORMAL, "sendmsg recvmsg")

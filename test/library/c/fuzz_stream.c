@@ -47,6 +47,7 @@ static const struct call_row calls[] = {
     {__NR_getresuid, 4, {B(0), B(1), B(2)}},
     {__NR_rt_sigaction, 32, {10, B(15), B(0), 8}},
     {__NR_mmap, 0, {0, 4096, 1, 2, 4, 0}},
+    {__NR_sendmmsg, 0, {3, B(16), 2, 0}},
 };
 
 #define CALLS (sizeof(calls) / sizeof(calls[0]))
@@ -73,6 +74,8 @@ static void program(void)
 	memset(message, 0, 56);
 	message[0] = (u64)buffer(2), message[1] = 64, message[2] = (u64)iov, message[3] = 2, message[4] = (u64)buffer(3),
 	message[5] = 64;
+	memcpy(buffer(16), message, 56);
+	memcpy(buffer(16) + 64, message, 56);
 	memset(buffer(11), 0x11, 12);
 	memset(polls, 0, 16);
 	polls[0] = 3, polls[2] = 5;

@@ -175,7 +175,7 @@ static void once(void)
 	P = calloc(1, sizeof(*P));
 	T = calloc(1, sizeof(*T));
 	P->fds = (struct mm_fd *)pages(MM_FD_CAP * sizeof(struct mm_fd));
-	P->ofds = (struct mm_ofd *)pages(MM_FD_CAP * sizeof(struct mm_ofd));
+	P->ofds = (struct mm_ofd *)pages(MM_OFD_CAP * sizeof(struct mm_ofd));
 	P->tokens = (struct mm_token *)pages(MM_TOKEN_CAP * sizeof(struct mm_token));
 	P->stage = pages(MM_STAGE + MM_PAGE);
 	mprotect(P->stage + MM_STAGE, MM_PAGE, PROT_NONE);

@@ -112,6 +112,51 @@ static void messages(void)
 	}
 }
 
+/* However many messages a batch has, a change in any of them is seen, and where one ends and the next begins. */
+static void batches(void)
+{
+	enum { MOST = 300 };
+	struct {
+		struct header h;
+		u32 bytes, pad;
+	} *m = (void *)(user + 0x10000);
+	struct iov *iov = (struct iov *)(user + 0x8000);
+
+	sockets();
+	for (u32 n = 1; n <= MOST; n += n < 20 ? 1 : 70) {
+		struct form before, after;
+
+		memset(user, 'd', 0x1000);
+		for (u32 k = 0; k < n; k++) {
+			iov[k] = (struct iov){(u64)user + 10 * k, k % 3 ? 10 : 100};
+			m[k].h = (struct header){.iov = (u64)&iov[k], .iov_count = 1};
+		}
+		before = describe(__NR_sendmmsg, 3, (u64)m, n, 0, 0, 0);
+		CHECK(!before.refused && T->call.x[2] == n, "%u messages", n);
+		mm_unstage(T);
+		for (u32 k = 0; k < n; k += n / 4 + 1) {
+			user[10 * k] ^= 1;
+			after = describe(__NR_sendmmsg, 3, (u64)m, n, 0, 0, 0);
+			CHECK(!same(&before, &after), "%u messages hide number %u", n, k);
+			mm_unstage(T);
+			user[10 * k] ^= 1;
+		}
+		after = describe(__NR_sendmmsg, 3, (u64)m, n, 0x4000, 0, 0);
+		CHECK(!same(&before, &after), "flags");
+		mm_unstage(T);
+		iov[0].bytes--;
+		after = describe(__NR_sendmmsg, 3, (u64)m, n, 0, 0, 0);
+		CHECK(!same(&before, &after), "a byte less");
+		mm_unstage(T);
+	}
+	/* nothing is sent of the monitor's memory, and a message that leads there ends the batch */
+	iov[2].at = (u64)secret;
+	CHECK(!describe(__NR_sendmmsg, 3, (u64)m, 5, 0, 0, 0).refused && T->call.x[2] == 2);
+	mm_unstage(T);
+	CHECK(describe(__NR_sendmmsg, 3, (u64)(m + 2), 3, 0, 0, 0).error == -EFAULT);
+	mm_unstage(T);
+}
+
 /* The same bytes in other pieces are the same call; another byte is not. */
 static void vectors(void)
 {
@@ -128,6 +173,7 @@ static void vectors(void)
 	iov[2] = (struct iov){(u64)user + 100, 200};
 	two = describe(__NR_writev, 3, (u64)iov, 3, 0, 0, 0);
 	CHECK(((struct iov *)T->call.x[1])[2].at - (u64)P->stage < MM_STAGE, "carried out from the copy");
+	CHECK((((struct iov *)T->call.x[1])[0].at - (u64)user) % MM_PAGE == 0, "which lies as the data did");
 	mm_unstage(T);
 	user[250] ^= 1;
 	other = describe(__NR_writev, 3, (u64)iov, 3, 0, 0, 0);
@@ -210,6 +256,55 @@ static void addresses(void)
 	user[4] ^= 1;
 	a = describe(__NR_connect, 3, (u64)user, 16, 0, 0, 0);
 	CHECK(!same(&a, &b));
+}
+
+/* Bytes at the end or in the middle of what is handed over that the kernel does not look at: neither compared nor let out. */
+static void no_meaning(void)
+{
+	const struct {
+		const char *name;
+		long nr;
+		u64 a[5];
+		u32 first; /* 32-bit word that the memory begins with, or, of a group, that its addresses do */
+		u32 in;    /* the argument that is carried out */
+		u32 from, to, bytes;
+	} table[] = {
+	    {"IPv6", __NR_connect, {3, (u64)user, 128}, 10, 1, 28, 128, 128},
+	    {"IPv6, to send to", __NR_sendto, {3, (u64)user, 0, 0, (u64)user}, 10, 4, 28, 128, 128},
+	    {"capset, version 1", __NR_capset, {(u64)user + 0x800, (u64)user}, 0, 1, 12, 24, 12},
+	    {"a group", __NR_setsockopt, {3, 0, 42, (u64)user, 136}, 2, 3, 4, 8, 136},
+	    {"a group's address", __NR_setsockopt, {3, 0, 45, (u64)user, 136}, 2, 3, 16, 136, 136},
+	    {"a group of IPv6", __NR_setsockopt, {3, 41, 42, (u64)user, 136}, 10, 3, 36, 136, 136},
+	    {"a source", __NR_setsockopt, {3, 0, 46, (u64)user, 264}, 2, 3, 144, 264, 264},
+	    {"a filter's source", __NR_setsockopt, {3, 41, 48, (u64)user, 272}, 10, 3, 172, 272, 272},
+	};
+
+	for (u32 i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		for (u32 k = 0; k < 2; k++) {
+			const u64 *a = table[i].a;
+			u64 f = table[i].in == 4 && table[i].nr == __NR_sendto ? 128 : 0;
+			u32 at = k ? table[i].from - 1 : table[i].from;
+			struct form before, after;
+
+			fresh(MM_LEADER);
+			sockets();
+			memset(user, 'd', 0x1000);
+			*(u32 *)(user + 0x800) = MM_CAPS_V1;
+			if (table[i].first && table[i].nr != __NR_setsockopt)
+				*(u32 *)user = table[i].first;
+			for (u32 s = 8; table[i].nr == __NR_setsockopt && s < table[i].bytes; s += 128)
+				*(u32 *)(user + s + (a[2] == 48 && s > 8 ? 8 : 0)) = table[i].first;
+			before = describe(table[i].nr, a[0], a[1], a[2], a[3], a[4], f);
+			mm_unstage(T);
+			user[at] ^= 1;
+			if (!k)
+				user[table[i].to - 1] ^= 1;
+			after = describe(table[i].nr, a[0], a[1], a[2], a[3], a[4], f);
+			CHECK(!before.refused && same(&before, &after) == !k, "%s, byte %u", table[i].name, at);
+			for (u32 b = table[i].from; !k && b < MM_MIN(table[i].to, table[i].bytes); b++)
+				CHECK(!((u8 *)T->call.x[table[i].in])[b], "%s, byte %u leaves", table[i].name, b);
+			mm_unstage(T);
+		}
 }
 
 /* The monitor's own memory and descriptors in every place where a call names one. */
@@ -383,10 +478,12 @@ static void items(void)
 const struct unit describe_units[] = {{"items", items},
 				      {"data-is-compared", data_is_compared},
 				      {"messages", messages},
+				      {"batches", batches},
 				      {"vectors", vectors},
 				      {"bad-vectors", bad_vectors},
 				      {"partial-copies", partial},
 				      {"addresses", addresses},
+				      {"no-meaning", no_meaning},
 				      {"own-in-every-argument", own},
 				      {"own-among-others", own_among_others},
 				      {"socket-options", options},

@@ -169,6 +169,58 @@ static void results(void)
 	}
 }
 
+/* Results above the room: of a receive that asks for the whole length, or a question for a length, and of nothing else. */
+static void above_room(void)
+{
+	enum { TRUNC = 0x20 };
+	u64 *header = (u64 *)(user + 512), *iov = (u64 *)(user + 640);
+	const struct {
+		const char *name;
+		long nr;
+		u64 a[4];
+		u32 body; /* bytes that come along */
+		enum outcome how;
+	} table[] = {
+	    {"recv", __NR_recvfrom, {3, (u64)user, 16, 0}, 16, DIVERGED},
+	    {"recv, other flags", __NR_recvfrom, {3, (u64)user, 16, ~(u64)TRUNC}, 16, DIVERGED},
+	    {"recv of nothing", __NR_recvfrom, {3, (u64)user, 0, 0}, 0, DIVERGED},
+	    {"recv of a datagram's length", __NR_recvfrom, {3, (u64)user, 16, TRUNC}, 16, RETURNED},
+	    {"recv of a datagram's length alone", __NR_recvfrom, {3, (u64)user, 0, TRUNC}, 0, RETURNED},
+	    {"recvmsg", __NR_recvmsg, {3, (u64)header, 0}, 16, DIVERGED},
+	    {"recvmsg of a datagram's length", __NR_recvmsg, {3, (u64)header, TRUNC}, 16, RETURNED},
+	    {"read of nothing", __NR_read, {0, (u64)user, 0}, 0, DIVERGED},
+	    {"fgetxattr", __NR_fgetxattr, {0, (u64)user + 768, (u64)user, 16}, 16, DIVERGED},
+	    {"fgetxattr, a question", __NR_fgetxattr, {0, (u64)user + 768, (u64)user, 0}, 0, RETURNED},
+	};
+
+	for (u32 i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		const u64 *a = table[i].a;
+		struct {
+			struct part data;
+			struct {
+				struct mm_out out;
+				u8 bytes[56];
+			} header;
+		} parts = {{{0, table[i].body, table[i].body}, "0123456789abcdef"}, {{3, 56, 56}, {0}}};
+
+		follow();
+		memset(user, 0x77, 0x1000);
+		memcpy(user + 768, "user.name", 10);
+		memset(header, 0, 56);
+		iov[0] = (u64)user, iov[1] = 16;
+		header[2] = (u64)iov, header[3] = 1;
+		memmove(parts.data.bytes + 16, &parts.header, sizeof(parts.header)); /* no gap: recvmsg's own header comes behind */
+		put_call(table[i].nr, a[0], a[1], a[2], a[3], 0, 0);
+		u32 nout = table[i].nr == __NR_recvmsg ? 2 : table[i].body ? 1 : 0;
+
+		put_result(1 << 30, 0, nout, &parts, nout == 2 ? 16 + 16 + 16 + 56 : nout ? 16 + table[i].body : 0);
+		enum outcome how = call(table[i].nr, a[0], a[1], a[2], a[3], 0, 0);
+
+		CHECK(how == table[i].how, "%s: %d", table[i].name, how);
+		CHECK(how == RETURNED || said_reason == MM_WHY_STREAM, "%s", table[i].name);
+	}
+}
+
 /* What was sent in DATA records. */
 static void data(void)
 {
@@ -294,6 +346,49 @@ static void events(void)
 	}
 }
 
+/* Results of sendmmsg(3, user, 2), of 3 bytes each: no message is sent that there was not, and of none more than there was. */
+static void batches(void)
+{
+	const struct {
+		const char *name;
+		s64 ret;
+		u32 count, lengths[3];
+		enum outcome how;
+	} table[] = {
+	    {"both", 2, 2, {3, 3}, RETURNED},
+	    {"one", 1, 1, {3}, RETURNED},
+	    {"a part", 1, 1, {2}, RETURNED},
+	    {"an error", -EPIPE, 0, {0}, RETURNED},
+	    {"more messages", 3, 2, {3, 3}, DIVERGED},
+	    {"more messages, sent", 3, 3, {3, 3, 3}, DIVERGED},
+	    {"a length that is not there", 2, 1, {3}, DIVERGED},
+	    {"more than a message has", 2, 2, {3, 4}, DIVERGED},
+	};
+
+	for (u32 i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct {
+			struct mm_out out;
+			u32 lengths[4];
+		} part = {{0, table[i].count * 4, table[i].count * 4}, {0}};
+		u64 *m = (u64 *)user, *iov = (u64 *)(user + 256);
+
+		follow();
+		memcpy(part.lengths, table[i].lengths, sizeof(table[i].lengths));
+		memset(user, 0, 512);
+		iov[0] = (u64)user + 300, iov[1] = 3;
+		for (u32 k = 0; k < 3; k++)
+			m[8 * k + 2] = (u64)iov, m[8 * k + 3] = 1;
+		put_call(__NR_sendmmsg, 3, (u64)user, 2, 0, 0, 0);
+		put_result(table[i].ret, 0, table[i].count ? 1 : 0, &part, table[i].count ? 16 + MM_UP(table[i].count * 4, 8) : 0);
+		enum outcome how = call(__NR_sendmmsg, 3, (u64)user, 2, 0, 0, 0);
+
+		CHECK(how == table[i].how, "%s: %d", table[i].name, how);
+		CHECK(!m[16 + 7], "%s: said of a message that was none", table[i].name);
+		for (s64 k = 0; how == RETURNED && k < table[i].ret; k++)
+			CHECK((u32)m[8 * k + 7] == table[i].lengths[k], "%s", table[i].name);
+	}
+}
+
 static void signals(void)
 {
 	const struct {
@@ -375,10 +470,12 @@ const struct unit stream_units[] = {{"record-headers", headers},
 				    {"stream-heads", heads},
 				    {"comparing", comparing},
 				    {"results", results},
+				    {"results-above-room", above_room},
 				    {"data-records", data},
 				    {"output-of-all", output_of_all},
 				    {"made-descriptors", made},
 				    {"events", events},
+				    {"batch-results", batches},
 				    {"signals-taken", signals},
 				    {"signal-frames", frames},
 				    {NULL, NULL}};

@@ -97,10 +97,60 @@ static void epolls(void)
 	CHECK(P->token_top == 1, "%u", P->token_top);
 }
 
-const struct unit table_units[] = {{"descriptors", descriptors},
-				   {"descriptor-taken", taken},
-				   {"descriptor-too-high", too_high},
-				   {"own-numbers", own_numbers},
-				   {"registrations", registrations},
-				   {"epolls-closed", epolls},
-				   {NULL, NULL}};
+/* What others may have open too stays registered when it is closed here, until the epoll is. */
+static void elsewhere(void)
+{
+	mm_fd_make(T, 3, MM_FD_LEADER, MM_KIND_EPOLL);
+	mm_fd_make(T, 4, MM_FD_LEADER, MM_KIND_SOCKET);
+	mm_fd_elsewhere(P, 4);
+	mm_fd_elsewhere(P, 99);
+	u32 ofd = mm_fd(P, 4)->ofd;
+	u64 one = mm_token_add(T, 3, 4, 0x1111), two = mm_token_add(T, 3, 4, 0x2222);
+
+	mm_fd_drop(P, 4);
+	CHECK(mm_token_of(P, one) && mm_token_of(P, two));
+	mm_fd_make(T, 4, MM_FD_LEADER, MM_KIND_SOCKET);
+	CHECK(mm_fd(P, 4)->ofd != ofd, "its description is still in use");
+	CHECK(!mm_token_find(P, 3, 4), "another one under its number");
+	mm_fd_elsewhere(P, 4);
+	CHECK(mm_token_find(P, 3, 4), "it may have come back");
+	u64 own = mm_token_add(T, 3, 4, 0x3333);
+
+	CHECK(mm_token_find(P, 3, 4) == mm_token_of(P, own));
+	mm_token_drop(P, mm_token_of(P, own));
+	mm_fd_drop(P, 4);
+	mm_token_drop(P, mm_token_of(P, one));
+	CHECK(!mm_token_of(P, one) && mm_token_of(P, two));
+	mm_fd_drop(P, 3);
+	CHECK(!mm_token_of(P, two));
+	u32 top = P->ofd_top;
+
+	for (u64 fd = 3; fd < 6; fd++)
+		mm_fd_make(T, fd, MM_FD_LEADER, MM_KIND_OTHER);
+	CHECK(P->ofd_top == top && mm_fd(P, 3)->ofd != mm_fd(P, 4)->ofd && mm_fd(P, 4)->ofd != mm_fd(P, 5)->ofd &&
+		  mm_fd(P, 3)->ofd != mm_fd(P, 5)->ofd,
+	      "descriptions are free again, each once");
+}
+
+/* A program that hands on what it watches, for ever, does not run out of registrations. */
+static void handed_on(void)
+{
+	u64 last = 0;
+
+	mm_fd_make(T, 3, MM_FD_LEADER, MM_KIND_EPOLL);
+	mm_fd_make(T, 5, MM_FD_LEADER, MM_KIND_SOCKET);
+	u64 kept = mm_token_add(T, 3, 5, 0x5555);
+
+	for (u32 i = 0; i < MM_TOKEN_CAP + 10; i++) {
+		mm_fd_make(T, 4, MM_FD_LEADER, MM_KIND_SOCKET);
+		mm_fd_elsewhere(P, 4);
+		last = mm_token_add(T, 3, 4, i);
+		mm_fd_drop(P, 4);
+	}
+	CHECK(mm_token_of(P, last) && mm_token_of(P, kept) && P->token_top == MM_TOKEN_CAP && P->ofd_top <= MM_OFD_CAP);
+}
+
+const struct unit table_units[] = {
+    {"descriptors", descriptors},  {"descriptor-taken", taken},      {"descriptor-too-high", too_high},
+    {"own-numbers", own_numbers},  {"registrations", registrations}, {"epolls-closed", epolls},
+    {"open-elsewhere", elsewhere}, {"handed-on", handed_on},         {NULL, NULL}};

@@ -1,9 +1,12 @@
 /* Behaves in one way per name, for the tests of what `monmod run` does about it. Usage: behave HOW [ARGUMENT]. */
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <pthread.h>
 #include <poll.h>
+#include <resolv.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -231,6 +234,30 @@ static int run_flood(char *many)
 	return 0;
 }
 
+/* Asks the name server at a port of loopback for the addresses of a name, both kinds at once. */
+static int run_resolve(char *port)
+{
+	struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM }, *found;
+	char text[INET6_ADDRSTRLEN];
+
+	res_init();
+	_res.nscount = 1;
+	_res.nsaddr_list[0].sin_family = AF_INET;
+	_res.nsaddr_list[0].sin_port = htons(atoi(port));
+	_res.nsaddr_list[0].sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	_res.retrans = 2;
+	_res.retry = 1;
+	int r = getaddrinfo("host.test.", NULL, &hints, &found);
+	if (r) {
+		printf("%s\n", gai_strerror(r));
+		return 1;
+	}
+	for (; found; found = found->ai_next)
+		if (!getnameinfo(found->ai_addr, found->ai_addrlen, text, sizeof text, NULL, 0, NI_NUMERICHOST))
+			puts(text);
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(char *);
@@ -238,7 +265,7 @@ static const struct {
 	{ "fork", run_fork },	  { "vfork", run_vfork }, { "exec", run_exec },		    { "thread", run_thread },
 	{ "fault", run_fault },	  { "abort", run_abort }, { "peek", run_peek },		    { "count", run_count },
 	{ "kill", run_kill },	  { "exit", run_exit },	  { "descriptor", run_descriptor }, { "streams", run_streams },
-	{ "early", run_early },	  { "late", run_late },	  { "flood", run_flood },
+	{ "early", run_early },	  { "late", run_late },	  { "flood", run_flood },	    { "resolve", run_resolve },
 };
 
 int main(int argc, char **argv)
