@@ -215,9 +215,12 @@ s64 mm_proc_open_maps(struct mm_thread *t);
 s64 mm_proc_open_arguments(struct mm_thread *t);
 s64 mm_proc_list(struct mm_thread *t);
 
-/* memory.c: the address space */
+/* memory.c: the address space, and what each variant does for itself */
 int mm_memory_local(struct mm_thread *t);
 s64 mm_local(struct mm_thread *t);
+s64 mm_map(struct mm_thread *t, u64 at, u64 bytes, u64 prot, u64 flags, u64 fd, u64 offset); /* mmap, where it may lie */
+
+/* mappings.c: of files, and of code */
 void mm_describe_mmap(struct mm_thread *t);
 s64 mm_execute_mmap(struct mm_thread *t);
 s64 mm_execute_mprotect(struct mm_thread *t);

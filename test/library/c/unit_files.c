@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A follower under a leader that lies about files: files.c and memory.c. What a follower can see itself it does not believe. */
+/* A follower under a leader that lies about files: files.c and mappings.c. What a follower can see itself it does not believe. */
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
