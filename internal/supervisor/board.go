@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -59,7 +60,8 @@ type board struct {
 	last time.Time
 }
 
-// openBoard makes a session's folder. Its name is the group's, with the variant's ID where there is one supervisor for each.
+// openBoard makes a session's folder. Its name is the group's, with the variant's ID where there is one supervisor for each. It
+// appears with its lock taken: who lists groups takes one whose lock is free for what a dead supervisor has left.
 func openBoard(group string, id int) (*board, error) {
 	fail := func(err error) (*board, error) {
 		if errors.Is(err, errNotPrivate) {
@@ -70,22 +72,32 @@ func openBoard(group string, id int) (*board, error) {
 	if err := privateDir(control.StateDir()); err != nil {
 		return fail(err)
 	}
-	dir := filepath.Join(GroupsDir(), fmt.Sprintf("%s.%d.%d", group, id, os.Getpid()))
-	if err := os.RemoveAll(dir); err != nil { // of a process that had this number before
+	name := fmt.Sprintf("%s.%d.%d", group, id, os.Getpid())
+	dir, unseen := filepath.Join(GroupsDir(), name), filepath.Join(GroupsDir(), beginning+name)
+	for _, old := range []string{dir, unseen} { // of a process that had this number before
+		if err := os.RemoveAll(old); err != nil {
+			return fail(err)
+		}
+	}
+	if err := os.MkdirAll(unseen, 0o700); err != nil {
 		return fail(err)
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fail(err)
-	}
-	lock, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	lock, err := os.OpenFile(filepath.Join(unseen, lockFile), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return fail(err)
+		return fail(errors.Join(err, os.RemoveAll(unseen)))
 	}
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return fail(errors.Join(err, lock.Close()))
+	err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if err == nil {
+		err = os.Rename(unseen, dir)
+	}
+	if err != nil {
+		return fail(errors.Join(err, lock.Close(), os.RemoveAll(unseen)))
 	}
 	return &board{dir: dir, lock: lock}, nil
 }
+
+// beginning is what the name of a folder begins with that is not a group's yet.
+const beginning = "."
 
 var errNotPrivate = errors.New("no folder that only this user can write")
 
@@ -130,6 +142,12 @@ func List() ([]Status, error) {
 	var out []Status
 	for _, e := range entries {
 		dir := filepath.Join(GroupsDir(), e.Name())
+		if strings.HasPrefix(e.Name(), beginning) {
+			if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > time.Minute { // its supervisor was killed then
+				_ = os.RemoveAll(dir)
+			}
+			continue
+		}
 		st, alive, err := readBoard(dir)
 		switch {
 		case err != nil:
@@ -169,7 +187,7 @@ func (st *Status) look() {
 func readBoard(dir string) (st Status, alive bool, err error) {
 	lock, err := os.Open(filepath.Join(dir, lockFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		// It is just beginning or ending, or its supervisor was killed then.
+		// It is just ending, or its supervisor was killed then.
 		if info, err := os.Stat(dir); err == nil && time.Since(info.ModTime()) > time.Minute {
 			_ = os.Remove(dir)
 		}

@@ -1,7 +1,9 @@
 package supervisor
 
 import (
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -97,4 +99,39 @@ func shown(t *testing.T, group string) []string {
 	}
 	t.Fatalf("group %s is not listed: %+v", group, all)
 	return nil
+}
+
+// TestListBesideStarts lists groups all the time while others begin and end: none is taken for a dead one's.
+func TestListBesideStarts(t *testing.T) {
+	stop, listed := make(chan struct{}), make(chan error, 1)
+	go func() {
+		for {
+			select {
+			case <-stop:
+				listed <- nil
+				return
+			default:
+			}
+			if _, err := List(); err != nil {
+				listed <- err
+				return
+			}
+		}
+	}()
+	for n := range 500 {
+		b, err := openBoard("test-beside", n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(filepath.Join(b.dir, lockFile)); err != nil {
+			t.Error(err)
+		}
+		if err := b.close(); err != nil {
+			t.Error(err)
+		}
+	}
+	close(stop)
+	if err := <-listed; err != nil {
+		t.Error(err)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"sort"
@@ -20,7 +21,12 @@ type EventReader struct {
 	Once bool
 
 	dir  string
-	read map[string]place // how much was taken of each file
+	read map[fileID]place // how much was taken of each file
+}
+
+// fileID names a file whatever it is called: a group's events become the old ones under another name.
+type fileID struct {
+	dev, ino uint64
 }
 
 // place is how far a file was read.
@@ -30,7 +36,7 @@ type place struct {
 
 // NewEventReader reads dir's own event file and those of the folders directly in it.
 func NewEventReader(dir string) *EventReader {
-	return &EventReader{dir: dir, read: make(map[string]place)}
+	return &EventReader{dir: dir, read: make(map[fileID]place)}
 }
 
 // Read hands over what is new since the last Read, in the order of time, and whole lines that are no event to bad, each as an
@@ -43,10 +49,16 @@ func (r *EventReader) Read(each func(Entry) error, bad func(error)) error {
 	}
 	var entries []Entry
 	var unread []error
+	seen := make(map[fileID]place)
 	for _, path := range paths {
-		if err := r.take(path, func(e Entry) { entries = append(entries, e) }, bad); err != nil {
+		if err := r.take(path, seen, func(e Entry) { entries = append(entries, e) }, bad); err != nil {
 			unread = append(unread, fmt.Errorf("read the events: %w", err))
 		}
+	}
+	if len(unread) > 0 {
+		maps.Copy(r.read, seen) // one that could not be read may be there again
+	} else {
+		r.read = seen
 	}
 	sort.SliceStable(entries, func(i, j int) bool { return entries[i].Time.Before(entries[j].Time) })
 	for _, e := range entries {
@@ -63,16 +75,21 @@ func (r *EventReader) files() ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look for events: %w: name the folder that the group's `logs` says, or the one above it", err)
 	}
-	paths := []string{filepath.Join(r.dir, EventFile)}
+	all := []string{r.dir}
 	for _, f := range folders {
 		if f.IsDir() || f.Type()&fs.ModeSymlink != 0 {
-			paths = append(paths, filepath.Join(r.dir, f.Name(), EventFile))
+			all = append(all, filepath.Join(r.dir, f.Name()))
 		}
+	}
+	var paths []string
+	for _, dir := range all { // the newer first: what becomes the old one meanwhile is found there
+		paths = append(paths, filepath.Join(dir, EventFile), filepath.Join(dir, EventFile+oldEvents))
 	}
 	return paths, nil
 }
 
-func (r *EventReader) take(path string, each func(Entry), bad func(error)) error {
+// take reads on in the file at path, unless it is among those seen, and notes there how far.
+func (r *EventReader) take(path string, seen map[fileID]place, each func(Entry), bad func(error)) error {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
 		return nil // no group's folder, or the file has just become the old one
@@ -81,12 +98,16 @@ func (r *EventReader) take(path string, each func(Entry), bad func(error)) error
 		return err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return fmt.Errorf("look at %s: %w", path, err)
 	}
-	at := r.read[path]
-	if info.Size() < at.bytes {
+	id := fileID{st.Dev, st.Ino}
+	if _, twice := seen[id]; twice {
+		return nil
+	}
+	at := r.read[id]
+	if st.Size < at.bytes {
 		at = place{} // a new file
 	}
 	if _, err := f.Seek(at.bytes, io.SeekStart); err != nil {
@@ -95,7 +116,7 @@ func (r *EventReader) take(path string, each func(Entry), bad func(error)) error
 	at, err = r.entries(bufio.NewReader(f), at, each, func(line int64) {
 		bad(fmt.Errorf("%s:%d: this line is no event: it is passed over; remove it", path, line))
 	})
-	r.read[path] = at
+	seen[id] = at
 	return err
 }
 

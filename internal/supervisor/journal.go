@@ -17,6 +17,9 @@ import (
 // EventFile holds the events of a group in its folder of logs, one JSON Entry a line, mode 0600.
 const EventFile = "events.jsonl"
 
+// oldEvents is what is appended to the name of the file before.
+const oldEvents = ".old"
+
 // maxEventFile is the size in bytes at which an event file becomes the old one.
 const maxEventFile = 16 << 20
 
@@ -52,7 +55,7 @@ func (j *journal) open() {
 	if err == nil {
 		var info fs.FileInfo
 		if info, err = os.Lstat(path); err == nil && info.Size() > maxEventFile {
-			err = os.Rename(path, path+".old")
+			err = os.Rename(path, path+oldEvents)
 		}
 		if errors.Is(err, fs.ErrNotExist) {
 			err = nil
@@ -64,6 +67,20 @@ func (j *journal) open() {
 	if err != nil {
 		j.fail(err)
 	}
+}
+
+// over says that the file is large enough, or has become the old one at another group's hands, and closes it.
+func (j *journal) over() bool {
+	own, err := j.file.Stat()
+	if err != nil {
+		return false // the write will say it
+	}
+	if now, err := os.Lstat(filepath.Join(j.dir, EventFile)); err == nil && os.SameFile(own, now) && own.Size() <= maxEventFile {
+		return false
+	}
+	_ = j.file.Close() // it was written, and is not missed
+	j.file = nil
+	return true
 }
 
 func (j *journal) fail(err error) {
@@ -80,7 +97,7 @@ func (j *journal) add(e Entry) {
 	if over := len(j.newest) - report.MaxEvents; over > 0 {
 		j.newest = append(j.newest[:0], j.newest[over:]...)
 	}
-	if !j.opened {
+	if !j.opened || j.file != nil && j.over() {
 		j.open()
 	}
 	if j.file == nil {

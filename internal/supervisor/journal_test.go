@@ -5,8 +5,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/monmod/monmod/internal/report"
 )
@@ -54,4 +56,41 @@ func TestJournalSaysOnceThatItCannotWrite(t *testing.T) {
 	if err := j.close(); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestJournalsOfOneGroup: when one run of a group makes the file of events the old one, another goes on in the new one, and a reader
+// misses and repeats nothing.
+func TestJournalsOfOneGroup(t *testing.T) {
+	dir := t.TempDir()
+	broken := func(err error) { t.Error(err) }
+	first, second := newJournal(dir, "g", broken), newJournal(dir, "g", broken)
+	reader := NewEventReader(dir)
+	read := func(want ...string) {
+		t.Helper()
+		var got []string
+		if err := reader.Read(func(e Entry) error { got = append(got, e.Kind); return nil }, broken); err != nil {
+			t.Error(err)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("read %q, want %q", got, want)
+		}
+	}
+	at := time.Now()
+	add := func(j *journal, kind, text string) {
+		at = at.Add(time.Second)
+		j.add(Entry{Event: report.Event{Time: at, Kind: kind, Text: text}, Group: "g"})
+	}
+	add(first, "one", "")
+	read("one")
+	add(first, "two", strings.Repeat("x", maxEventFile))
+	add(second, "three", "")
+	add(first, "four", "")
+	read("two", "three", "four")
+	add(second, "five", "")
+	read("five")
+	if err := errors.Join(first.close(), second.close()); err != nil {
+		t.Error(err)
+	}
+	reader = NewEventReader(dir)
+	read("one", "two", "three", "four", "five")
 }
