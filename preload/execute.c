@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Carrying a call out, and finding what it wrote. */
 #include "monitor.h"
-#include "signals.h"
 #include "table.gen.h"
 #include <linux/errno.h>
 
@@ -13,30 +12,12 @@ s64 mm_repeat(struct mm_thread *t)
 	return mm_gate(t->call.row->native, x[0], x[1], x[2], x[3], x[4], x[5]);
 }
 
-/*
- * What every variant copies from a file of its own to another ends early where a signal waits, the leader's alone or a kick at one that
- * is late. It never takes long.
- */
-static s64 copy_undisturbed(struct mm_thread *t)
-{
-	u64 mask = ~SYNCHRONOUS, old;
-	s64 ret;
-
-	mm_sys4(__NR_rt_sigprocmask, 0, &mask, &old, 8);
-	ret = mm_repeat(t);
-	mm_sys4(__NR_rt_sigprocmask, 2, &old, 0, 8);
-	return ret;
-}
-
 /* The program's call. One that may sleep goes through the gate that lets a waiting signal go first. */
 s64 mm_app_call(struct mm_thread *t)
 {
 	const u64 *x = t->call.x;
-	u32 nr = t->call.nr;
 	s64 ret;
 
-	if (t->call.who == MM_BY_ALL && (nr == MM_NR_sendfile || nr == MM_NR_splice || nr == MM_NR_copy_file_range))
-		return copy_undisturbed(t);
 	/* what everyone does for himself is done to the end by everyone */
 	if (!(t->call.row->flags & MM_F_BLOCKS) || t->call.who == MM_BY_ALL)
 		return mm_repeat(t);

@@ -60,7 +60,7 @@ void mm_seek_path(struct mm_thread *t, int i, char *path)
 	else
 		memmove(path + NOWHERE, path, n + 1);
 	path[0] = '/';
-	memset(path + 1, 'x', n ? NOWHERE - 2 : 256);
+	memset(path + 1, 'x', NOWHERE - 2);
 	if (n)
 		path[NOWHERE - 1] = '/';
 }

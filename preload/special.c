@@ -5,6 +5,7 @@
  * of their own.
  */
 #include "monitor.h"
+#include "signals.h"
 #include "special.h"
 #include "table.gen.h"
 #include <linux/errno.h>
@@ -145,6 +146,23 @@ static void describe_transfer(struct mm_thread *t, int in, int out, int offset, 
 		mm_refuse(&t->call, -EINVAL); /* what the kernel would take from there nobody could compare; the same fallback */
 	if (own && !t->call.refuse && t->proc->ofds[from->ofd].data == MM_OWN_COMPARED)
 		mm_digest_transfer(t, in, offset, count);
+}
+
+/*
+ * What every variant copies from a file of its own to another would end early where a signal waits, the leader's alone or a kick at one
+ * that is late. It never takes long.
+ */
+static s64 execute_transfer(struct mm_thread *t)
+{
+	u64 mask = ~SYNCHRONOUS, old;
+	s64 ret;
+
+	if (t->call.who != MM_BY_ALL)
+		return mm_app_call(t);
+	mm_sys4(__NR_rt_sigprocmask, 0, &mask, &old, 8);
+	ret = mm_repeat(t);
+	mm_sys4(__NR_rt_sigprocmask, 2, &old, 0, 8);
+	return ret;
 }
 
 /* The leader has read from a file that every variant has of its own: ours moves on as far. */
@@ -336,6 +354,10 @@ s64 mm_execute_special(struct mm_thread *t)
 		return mm_execute_epoll_wait(t);
 	case MM_NR_sendmmsg:
 		return mm_execute_batch(t);
+	case MM_NR_sendfile:
+	case MM_NR_splice:
+	case MM_NR_copy_file_range:
+		return execute_transfer(t);
 	case MM_NR_ioctl:
 		/* FIOCLEX, FIONCLEX: a placeholder knows no ioctl, but the flag */
 		if (t->call.who == MM_BY_ALL && ((u32)t->call.a[1] | 1) == 0x5451)

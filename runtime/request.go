@@ -8,6 +8,7 @@ import (
 
 	"github.com/monmod/monmod/internal/config"
 	"github.com/monmod/monmod/internal/control"
+	"github.com/monmod/monmod/internal/words"
 )
 
 // AnnotationPrefix begins the name of every annotation that asks for something.
@@ -45,7 +46,7 @@ func readRequest(annotations map[string]string, env []string) (request, error) {
 	copies := annotations[manager] == podman // an image's annotations become the container's
 	for name, text := range annotations {
 		if key, ok := strings.CutPrefix(name, AnnotationPrefix); ok {
-			if err := r.add(key, asked{text: text, image: copies, from: "annotation " + plain(name)}); err != nil {
+			if err := r.add(key, asked{text: text, image: copies, from: "annotation " + words.Printable(name)}); err != nil {
 				return nil, err
 			}
 		}
@@ -58,7 +59,7 @@ func readRequest(annotations map[string]string, env []string) (request, error) {
 			continue
 		}
 		// Of two the last one counts, as it does for the program.
-		shown := plain(name)
+		shown := words.Printable(name)
 		if err := variables.add(strings.ToLower(key), asked{text: text, variable: true, image: true, from: "variable " + shown}); err != nil {
 			return nil, err
 		}
@@ -90,9 +91,6 @@ func readRequest(annotations map[string]string, env []string) (request, error) {
 	}
 	return r, nil
 }
-
-// plain is a name of which nothing acts on a terminal: an image says what it likes.
-func plain(name string) string { return strings.Trim(strconv.Quote(name), `"`) }
 
 func (r request) add(key string, v asked) error {
 	if !slices.Contains(requestKeys, key) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -83,12 +84,12 @@ func checkBundle(out io.Writer, dir string) error {
 
 // printFindings shows what was found; refused is why the specification cannot be monitored at all.
 func printFindings(out io.Writer, r *preflight.Report, refused error) error {
-	fmt.Fprintf(out, "command: %s\n", printableArgs(r.Command))
+	fmt.Fprintf(out, "command: %s\n", words.Printable(strings.Join(r.Command, " ")))
 	if refused != nil {
 		fmt.Fprintf(out, "%-13s  %s\n", preflight.Certain, words.Message(refused.Error()))
 	}
 	for _, f := range r.Findings {
-		fmt.Fprintf(out, "%-13s  %s: %s\n", f.Severity, printableArg(f.Path), words.Printable(f.Words))
+		fmt.Fprintf(out, "%-13s  %s: %s\n", f.Severity, words.Printable(f.Path), words.Printable(f.Words))
 	}
 	if slices.ContainsFunc(r.Findings, func(f preflight.Finding) bool { return f.Severity == preflight.Possible }) {
 		fmt.Fprintln(out, "What it can do and this version cannot ends the group where it is done, with a message that names the call (io_uring\n"+
@@ -101,15 +102,4 @@ func printFindings(out io.Writer, r *preflight.Report, refused error) error {
 		fmt.Fprintln(out, "nothing was found that would keep it from running")
 	}
 	return nil
-}
-
-func printableArgs(args []string) string {
-	text := ""
-	for i, a := range args {
-		if i > 0 {
-			text += " "
-		}
-		text += printableArg(a)
-	}
-	return text
 }

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"text/tabwriter"
 	"time"
 
@@ -53,16 +52,10 @@ func printGroups(cmd *cobra.Command, groups []supervisor.Status) error {
 				calls = v.Counters.Calls
 			}
 			fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%d\t%s\t%d\t%d\t%s\n", g.Group, g.State, g.Policy, v.ID, v.Role, v.PID, v.State,
-				calls, v.Behind, printableArg(g.Program))
+				calls, v.Behind, words.Printable(g.Program))
 		}
 	}
 	return w.Flush()
-}
-
-// printableArg quotes what could upset a terminal.
-func printableArg(s string) string {
-	quoted := strconv.QuoteToASCII(s)
-	return quoted[1 : len(quoted)-1]
 }
 
 // logRoot is where groups keep their logs unless they say otherwise: the parent of each.
@@ -188,6 +181,6 @@ func printEvent(cmd *cobra.Command, e supervisor.Entry, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(cmd.OutOrStdout()).Encode(e)
 	}
-	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s[%d] %s\n", printableArg(e.Group), e.Supervisor, report.RenderEvent(&e.Event))
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s[%d] %s\n", words.Printable(e.Group), e.Supervisor, report.RenderEvent(&e.Event))
 	return err
 }

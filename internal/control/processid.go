@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -23,8 +24,7 @@ func IdentifyProcess(pid int) (ProcessID, error) {
 	p := ProcessID{Pid: pid}
 	fields, err := readStat(pid)
 	if err == nil {
-		const start = 22 - 3 // of the fields that follow the name
-		p.Start, err = strconv.ParseUint(string(fields[start]), 10, 64)
+		p.Start, err = strconv.ParseUint(fields[statStart], 10, 64)
 	}
 	if err != nil {
 		return ProcessID{}, fmt.Errorf("identify process %d: %w", pid, err)
@@ -67,18 +67,23 @@ func (p ProcessID) runs() bool {
 	}
 }
 
-// readStat returns what follows the name in a process' stat line; the name may
-// hold anything, parentheses included.
-func readStat(pid int) ([][]byte, error) {
-	path := "/proc/" + strconv.Itoa(pid) + "/stat"
-	data, err := os.ReadFile(path)
+const statStart = 22 - 3 // of the fields that follow the name
+
+func readStat(pid int) ([]string, error) {
+	line, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
 		return nil, err
 	}
-	const least = 22 - 2
-	fields := bytes.Fields(data[bytes.LastIndexByte(data, ')')+1:])
+	return StatFields(line, statStart+1)
+}
+
+// StatFields returns what follows the name in a line of /proc/PID/stat (proc(5)),
+// the state first; the name is in parentheses and may hold anything. Fewer fields
+// than least are an error.
+func StatFields(line []byte, least int) ([]string, error) {
+	fields := strings.Fields(string(line[bytes.LastIndexByte(line, ')')+1:]))
 	if len(fields) < least {
-		return nil, fmt.Errorf("%s has %d fields behind the name", path, len(fields))
+		return nil, fmt.Errorf("%.80q is not a line of /proc/PID/stat", line)
 	}
 	return fields, nil
 }

@@ -1,7 +1,6 @@
 package control
 
 import (
-	"bytes"
 	"io"
 	"os"
 	"os/exec"
@@ -49,7 +48,7 @@ func TestLeaderless(t *testing.T) {
 		if err != nil || time.Now().After(deadline) {
 			t.Fatalf("its first thread does not end: %v", err)
 		}
-		if bytes.Equal(fields[0], []byte("Z")) {
+		if fields[0] == "Z" {
 			break
 		}
 	}

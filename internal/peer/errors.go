@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/monmod/monmod/internal/words"
 )
@@ -35,9 +34,9 @@ func (e *DifferenceError) Error() string {
 			sep = ": "
 		}
 		ours, theirs := excerpts(d.Ours, d.Theirs)
-		fmt.Fprintf(&b, "%s%s: variant %d has %s, variant %d has %s", sep, printable(d.Name), e.Self, ours, e.Peer, theirs)
+		fmt.Fprintf(&b, "%s%s: variant %d has %s, variant %d has %s", sep, words.Printable(d.Name), e.Self, ours, e.Peer, theirs)
 		if d.Remedy != "" {
-			fmt.Fprintf(&b, " (%s)", printable(d.Remedy))
+			fmt.Fprintf(&b, " (%s)", words.Printable(d.Remedy))
 		}
 	}
 	return b.String()
@@ -67,7 +66,7 @@ type RefusedError struct {
 }
 
 func (e *RefusedError) Error() string {
-	return fmt.Sprintf("variant %d at %s refuses this variant: %s", e.Peer, e.Remote, printable(e.Reason))
+	return fmt.Sprintf("variant %d at %s refuses this variant: %s", e.Peer, e.Remote, words.Printable(e.Reason))
 }
 
 // Missing is one peer that had no session when time was up.
@@ -118,7 +117,7 @@ type ByeError struct {
 }
 
 func (e *ByeError) Error() string {
-	text := printable(e.Text)
+	text := words.Printable(e.Text)
 	if words.About(int(e.Peer), text) {
 		return fmt.Sprintf("%s (its supervisor ended with code %d)", text, e.Code)
 	}
@@ -131,16 +130,6 @@ func final(err error) bool {
 	var v *VersionError
 	var r *RefusedError
 	return errors.As(err, &d) || errors.As(err, &v) || errors.As(err, &r)
-}
-
-// printable keeps a peer's text from writing control sequences or lines of its own into logs.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return '·'
-	}, s)
 }
 
 // excerptLen is how much of a long value an error shows.

@@ -3,9 +3,10 @@ package supervisor
 import (
 	"strings"
 	"time"
-	"unicode"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/monmod/monmod/internal/words"
 )
 
 // A container that ends by its supervisor's hand says nothing of it, and whoever looks at its log sees nothing of the
@@ -55,12 +56,7 @@ func (s *session) lastWord(text string) {
 
 // plain is text of which nothing acts on a terminal: names of files in it are the program's.
 func plain(text string, most int) string {
-	text = strings.Map(func(r rune) rune {
-		if r == unicode.ReplacementChar || !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, text)
+	text = words.Printable(text)
 	if len(text) > most {
 		text = strings.ToValidUTF8(text[:most], "") + "…"
 	}

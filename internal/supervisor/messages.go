@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 
@@ -138,15 +136,7 @@ func (s *session) told(v *variant, body []byte) error {
 func printable(b []byte) string {
 	b = b[:min(len(b), maxText)]
 	text := strings.TrimRight(string(b), "\x00\n ")
-	if !utf8.ValidString(text) {
-		text = strings.ToValidUTF8(text, "?")
-	}
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, text)
+	return plain(text, maxText)
 }
 
 func isEOF(err error) bool { return errors.Is(err, io.EOF) }

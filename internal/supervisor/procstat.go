@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"os"
 	"strconv"
-	"strings"
 	"time"
+
+	"github.com/monmod/monmod/internal/control"
 )
 
 // clockTick is the unit of times in /proc/PID/stat: USER_HZ is 100 on every processor that Linux has.
@@ -30,9 +31,9 @@ func readProcStat(pid int) (procStat, error) {
 
 // parseProcStat reads what stands behind the name, which is in parentheses and may hold anything.
 func parseProcStat(b []byte) (procStat, error) {
-	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
-	if len(fields) < 13 {
-		return procStat{}, fmt.Errorf("read the state of a process: %.80q is not a line of /proc/PID/stat", b)
+	fields, err := control.StatFields(b, 13)
+	if err != nil {
+		return procStat{}, fmt.Errorf("read the state of a process: %w", err)
 	}
 	user, err := strconv.ParseUint(fields[11], 10, 63)
 	if err != nil {

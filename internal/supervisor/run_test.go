@@ -89,7 +89,7 @@ func TestGroupThatRuns(t *testing.T) {
 		{"audit", 2, audit, 3, "", report.OtherArgument, report.Recorded},
 		{"late-follower", 2, quick, 70, "variant 2 (follower", report.Late, report.GroupEnded},
 		{"late-leader", 2, quick, 70, "variant 1 (leader", report.Late, report.GroupEnded},
-		{"refused", 2, nil, 70, "cannot go on: no ?[31mforks (call ", report.Refused, report.GroupEnded},
+		{"refused", 2, nil, 70, `cannot go on: no \x1b[31mforks (call `, report.Refused, report.GroupEnded},
 		{"unknown-message", 2, nil, 70, "HELLO has no place behind GO", report.GaveUp, report.GroupEnded},
 		{"short-signal", 2, nil, 70, "SIGNAL of 1 bytes", report.GaveUp, report.GroupEnded},
 		{"sigkill-by-proxy", 2, nil, 70, "cannot be passed on", report.GaveUp, report.GroupEnded},

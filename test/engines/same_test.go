@@ -154,6 +154,15 @@ func TestRestart(t *testing.T) {
 		t.Run(e.name(), func(t *testing.T) {
 			t.Parallel()
 			id, n := "mm-restart-"+e.name(), newPort()
+			lives := func() (n int) {
+				for _, e := range events(t, id) {
+					if e.Kind == "started" {
+						n++
+					}
+				}
+				return n
+			}
+			before := lives() // of an earlier round of this test
 			started(t, e, spec{id: id, hostNet: true, env: []string{port(n)}, asks: map[string]string{"variants": "2", "group": id}})
 			for range 2 {
 				fetch(t, n)
@@ -161,14 +170,8 @@ func TestRestart(t *testing.T) {
 				must(t, e.(interface{ client(...string) *exec.Cmd }).client("restart", "--time", "10", id))
 			}
 			fetch(t, n)
-			lives := 0
-			for _, e := range events(t, id) {
-				if e.Kind == "started" {
-					lives++
-				}
-			}
-			if lives != 3 {
-				t.Errorf("%d monitored lives, want 3\n%s", lives, logs(t))
+			if got := lives() - before; got != 3 {
+				t.Errorf("%d monitored lives, want 3\n%s", got, logs(t))
 			}
 			noReports(t, id)
 		})
