@@ -195,13 +195,14 @@ struct mm_thread {
 	u32 kick;       /* a signal waits: blocking calls answer EINTR (the gate tests it) */
 	u32 alarmed;    /* the timer for signals without a rendezvous runs */
 	u32 token_seen; /* back end kmod: a signal frame below holds the token, to be scrubbed. scrub.inc knows where this is */
-	u32 unused;
+	u32 overdue;    /* a kick came inside the monitor: the end of a local call is as good a place as any */
 	u64 exit_page;  /* what the last loads on the way out come from when the key is closed. redirect.S knows where this is */
 	u64 alarmed_at; /* `alarmed` since the thread had used this much of the processor */
 	u64 pending;    /* bit n-1: signal n arrived and was not handed to the program yet */
 	u64 forced;     /* of these, the ones that a call with a mask of its own let through */
 	u64 held;       /* real-time signals that the kernel's mask holds back because one of the kind is pending */
 	u64 mask;       /* the program's signal mask */
+	u64 mask_after; /* while `masked`: what it is when the call that brought one along is over */
 	struct mm_proc *proc;
 	u8 *frame;              /* struct ucontext by which the thread leaves: the kernel's, or one made by mm_frame(); or NULL */
 	u8 *frame_room;         /* back end kmod: where mm_frame() makes one */
@@ -211,6 +212,7 @@ struct mm_thread {
 	struct mm_altstack alt; /* the program's alternate stack */
 	u64 suspend_mask;       /* the mask of the call under way, when it has one of its own and `suspended` is set */
 	u32 suspended;
+	u32 masked;     /* `mask` is that of a call which a signal has ended; the first handler's frame holds mask_after */
 	u32 fault_code; /* si_code of the fault being handled */
 	u32 history_next;
 	u32 leaving;

@@ -15,6 +15,7 @@
 #include "monitor.h"
 #include "table.gen.h"
 #include <linux/errno.h>
+#include <asm/socket.h>
 
 static void prepare(struct mm_thread *t, int kind)
 {
@@ -94,10 +95,38 @@ static int sleeps_until_signal(const struct mm_thread *t)
 	return !at || (mm_in(t, time, at, sizeof(time)) == sizeof(time) && (time[0] | time[1]));
 }
 
-/* Is a call that a signal has ended made again where the handler says SA_RESTART? */
+static int timed(u64 fd, int name)
+{
+	u64 time[2] = {0};
+	u32 bytes = sizeof(time);
+
+	return mm_sys5(__NR_getsockopt, fd, SOL_SOCKET, name, &time, &bytes) == 0 && (time[0] | time[1]);
+}
+
+/* Does the call wait for a socket that has a time-out of its own, in the direction that it takes? */
+static int has_timeout(const struct mm_call *c)
+{
+	switch (c->nr) {
+	case MM_NR_splice:
+		return timed(c->x[0], SO_RCVTIMEO) || timed(c->x[2], SO_SNDTIMEO);
+	case MM_NR_connect:
+	case MM_NR_sendfile:
+	case MM_NR_sendmmsg:
+	case MM_NR_sendmsg:
+	case MM_NR_sendto:
+	case MM_NR_write:
+	case MM_NR_writev:
+		return timed(c->x[0], SO_SNDTIMEO);
+	}
+	return c->row->args[0].kind == MM_A_FD && timed(c->x[0], SO_RCVTIMEO);
+}
+
+/* Is a call that a signal has ended made again where the handler says SA_RESTART? Not one with a time-out (man 7 signal). */
 static int restarts(const struct mm_call *c)
 {
-	return (c->row->flags & MM_F_RESTARTS) && !(c->nr == MM_NR_futex && c->a[3]); /* not one with a time-out */
+	if (!(c->row->flags & MM_F_RESTARTS))
+		return 0;
+	return c->nr == MM_NR_futex ? !c->a[3] : !has_timeout(c);
 }
 
 /* The result; the registers after rt_sigreturn are what the frame has said. */
@@ -147,6 +176,8 @@ static void lead(struct mm_thread *t)
 		flags = MM_RF_SIGNALS;
 		if (ret == -EINTR && restarts(c))
 			flags |= MM_RF_RESTART;
+		if (ret == -EINTR && mm_call_mask_lets_in(t))
+			flags |= MM_RF_MASK;
 	}
 	mm_name_send(t);
 	mm_publish_result(t, ret, flags);
@@ -156,6 +187,8 @@ static void lead(struct mm_thread *t)
 		t->proc->map_seq = t->seq;
 	mm_effect(t, ret);
 	give(t, ret);
+	if (flags & MM_RF_MASK)
+		mm_call_mask_begins(t);
 	if (flags)
 		mm_deliver(t, flags & MM_RF_RESTART ? MM_INTERRUPTED : MM_RETURNED);
 }
@@ -245,7 +278,8 @@ static void follow(struct mm_thread *t)
 			mm_take_signals(t, at, MM_AT_ENTER);
 			return;
 		}
-
+		if (flags & MM_RF_MASK)
+			mm_call_mask_begins(t);
 		mm_take_signals(t, at, flags & MM_RF_RESTART ? MM_INTERRUPTED : MM_RETURNED);
 	}
 }
@@ -267,6 +301,8 @@ void mm_monitor(struct mm_thread *t)
 	if (mm_memory_local(t)) {
 		t->proc->counters->local++;
 		t->regs.ax = mm_local(t);
+		if (t->overdue)
+			mm_overdue(t);
 		return;
 	}
 	if (mm_is_leader(t->proc))

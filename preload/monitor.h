@@ -231,6 +231,9 @@ void mm_on_signal(int signo, u8 *info, u8 *frame, struct mm_thread *t);
 void mm_signals_install(struct mm_thread *t);
 int mm_signals_waiting(struct mm_thread *t);
 void mm_update_kick(struct mm_thread *t);
+void mm_overdue(struct mm_thread *t);
+int mm_call_mask_lets_in(const struct mm_thread *t);
+void mm_call_mask_begins(struct mm_thread *t);
 void mm_set_mask(struct mm_thread *t, u64 mask);
 /* Where the program goes on after a handler. */
 enum mm_resume {

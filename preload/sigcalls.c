@@ -40,13 +40,9 @@ s64 mm_sigaction_call(struct mm_thread *t)
 		if (mm_in(t, &act, c->a[1], sizeof(act)) != sizeof(act))
 			return -EFAULT;
 		act.mask &= ~(BIT(SIGKILL_) | BIT(19));
+		act.flags &= SA_KNOWN; /* a program sees by what is gone what the kernel does not know */
 		*mine = act;
-		if (mm_is_leader(t->proc) && !(BIT(signo) & OURS)) {
-			if (act.handler > 1 || (act.handler == 0 && mm_ends_program(t->proc, signo)))
-				mm_install_ours(t->proc, signo, act.flags & (SA_NOCLDSTOP_ | SA_NOCLDWAIT_));
-			else
-				mm_install(signo, act.handler, act.flags & (SA_NOCLDSTOP_ | SA_NOCLDWAIT_));
-		}
+		mm_install_action(t, signo);
 		if (act.handler == 1 || (act.handler == 0 && !mm_fatal_by_default(signo))) {
 			__atomic_fetch_and(&t->pending, ~BIT(signo), __ATOMIC_ACQ_REL);
 			__atomic_fetch_and(&t->forced, ~BIT(signo), __ATOMIC_ACQ_REL);
@@ -131,6 +127,44 @@ static int own_mask(const struct mm_thread *t, u64 *mask)
 	return 1;
 }
 
+/*
+ * A signal has ended a call. What the call's own mask lets in arrives under that mask, and the first handler's frame brings
+ * the program's back (saved_sigmask in kernel/signal.c). A wait for certain signals is over before a handler runs.
+ */
+int mm_call_mask_lets_in(const struct mm_thread *t)
+{
+	u64 mask;
+
+	return t->call.nr != MM_NR_rt_sigtimedwait && own_mask(t, &mask) && (t->pending & (t->forced | ~mask));
+}
+
+void mm_call_mask_begins(struct mm_thread *t)
+{
+	u64 mask;
+
+	if (!own_mask(t, &mask))
+		return;
+	t->mask_after = t->mask;
+	t->masked = 1;
+	t->mask = mask & ~(BIT(SIGKILL_) | BIT(19));
+	if (mm_is_leader(t->proc))
+		mm_let_in(t, t->mask);
+}
+
+/* No handler has taken the program's mask along. */
+void mm_call_mask_ends(struct mm_thread *t)
+{
+	u64 real;
+
+	if (!t->masked)
+		return;
+	t->masked = 0;
+	t->mask = t->mask_after;
+	real = mm_real_mask(t);
+	if (mm_is_leader(t->proc))
+		mm_sys4(__NR_rt_sigprocmask, 2, &real, 0, 8);
+}
+
 /* Before a call that may sleep: what its mask lets through, and we hold already, ends it. */
 void mm_suspend(struct mm_thread *t)
 {
@@ -142,34 +176,6 @@ void mm_suspend(struct mm_thread *t)
 	__atomic_store_n(&t->suspended, 1, __ATOMIC_RELEASE);
 	__atomic_fetch_or(&t->forced, t->pending & t->mask & ~mask, __ATOMIC_ACQ_REL);
 	mm_update_kick(t);
-}
-
-s64 mm_sigaltstack_call(struct mm_thread *t)
-{
-	struct mm_call *c = &t->call;
-	struct mm_altstack now = t->alt, next;
-	int on = now.size && t->regs.sp - now.sp <= now.size;
-
-	now.flags = now.size ? (now.flags | on) : 2;
-	if (c->a[0]) {
-		if (mm_in(t, &next, c->a[0], sizeof(next)) != sizeof(next))
-			return -EFAULT;
-		if (on)
-			return -EPERM;
-		if (next.flags & ~(2 | (s32)0x80000000 | 1))
-			return -EINVAL;
-		if (next.flags & 2)
-			next = (struct mm_altstack){.flags = 2};
-		else if (next.size < 2048)
-			return -ENOMEM;
-		else if (mm_touches_monitor(t->proc, next.sp, next.size))
-			return -EFAULT;
-		next.flags &= ~1;
-		t->alt = next;
-	}
-	if (c->a[1] && mm_out(t, c->a[1], &now, sizeof(now)) != sizeof(now))
-		return -EFAULT;
-	return 0;
 }
 
 /*
@@ -209,6 +215,8 @@ s64 mm_sigreturn_call(struct mm_thread *t)
 		mm_unstage(t);
 	}
 	mm_set_mask(t, in.sigmask & ~(BIT(SIGKILL_) | BIT(19)));
+	/* what a handler made of uc_stack; where that is none the old one stays, without a word */
+	mm_altstack_set(t, (struct mm_altstack){.sp = in.stack_sp, .flags = in.stack_flags, .size = in.stack_size}, t->regs.sp);
 	return 0;
 }
 

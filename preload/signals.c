@@ -30,7 +30,7 @@ u64 mm_real_mask(const struct mm_thread *t)
 }
 
 /* Lets in, now, what the kernel holds and `mask` does not block. Two of a kind must not come between the look and the change. */
-static void let_in(struct mm_thread *t, u64 mask)
+void mm_let_in(struct mm_thread *t, u64 mask)
 {
 	u64 real = REAL_TIME;
 
@@ -48,7 +48,7 @@ void mm_set_mask(struct mm_thread *t, u64 mask)
 	u64 before = t->mask;
 
 	if (mm_is_leader(t->proc))
-		let_in(t, mask);
+		mm_let_in(t, mask);
 	t->mask = mask;
 	__atomic_fetch_or(&t->forced, t->pending & mask & ~before, __ATOMIC_ACQ_REL);
 	mm_update_kick(t);
@@ -88,6 +88,20 @@ int mm_ends_program(const struct mm_proc *p, int signo)
 	return !p->pid1 && mm_fatal_by_default(signo) && !(BIT(signo) & BIT(SIGKILL_));
 }
 
+/* What the leader's kernel is to do with a signal is what the program has said, where it is not ours to do. */
+void mm_install_action(const struct mm_thread *t, int signo)
+{
+	const struct mm_sigaction *act = &t->proc->action[signo - 1];
+	u64 flags = act->flags & (SA_NOCLDSTOP_ | SA_NOCLDWAIT_);
+
+	if (!mm_is_leader(t->proc) || (BIT(signo) & OURS))
+		return;
+	if (act->handler > 1 || (act->handler == 0 && mm_ends_program(t->proc, signo)))
+		mm_install_ours(t->proc, signo, flags);
+	else
+		mm_install(signo, act->handler, flags);
+}
+
 void mm_signals_install(struct mm_thread *t)
 {
 	for (int s = 1; s <= 64; s++) {
@@ -95,7 +109,7 @@ void mm_signals_install(struct mm_thread *t)
 
 		if (bit & OURS)
 			mm_install_ours(t->proc, s, 0);
-		else if (!mm_is_leader(t->proc) && s < 32 && !(bit & (IGNORED_BY_DEFAULT | STOPS | BIT(SIGKILL_))))
+		else if (!mm_is_leader(t->proc) && s != 32 && s != 33 && !(bit & (IGNORED_BY_DEFAULT | STOPS | BIT(SIGKILL_))))
 			mm_install_ours(t->proc, s, 0); /* to pass it on to the leader */
 		else if (mm_is_leader(t->proc) && t->proc->action[s - 1].handler == 0 && mm_ends_program(t->proc, s))
 			mm_install_ours(t->proc, s, 0);
@@ -169,10 +183,11 @@ static void enter_handler(struct mm_thread *t, int signo, const u8 *info)
 	struct mm_sigaction *act = &t->proc->action[signo - 1];
 	struct frame f;
 	u64 sp = t->regs.sp - 128, state = uc->fpstate, bytes = 512;
-	int on_alt = t->alt.size && t->regs.sp - t->alt.sp <= t->alt.size && !(t->alt.flags & 2);
+	u64 top = act->flags & SA_ONSTACK_ ? mm_altstack_top(&t->alt, t->regs.sp) : 0;
+	int on_alt = top || mm_altstack_used(&t->alt, t->regs.sp);
 
-	if ((act->flags & SA_ONSTACK_) && t->alt.size && !(t->alt.flags & 2) && !on_alt)
-		sp = t->alt.sp + t->alt.size;
+	if (top)
+		sp = top;
 	if (state && *(u32 *)(state + 464) == 0x46505853u) /* FP_XSTATE_MAGIC1: the size stands behind it */
 		bytes = *(u32 *)(state + 468);
 	sp = (sp - bytes) & ~63ul;
@@ -180,17 +195,21 @@ static void enter_handler(struct mm_thread *t, int signo, const u8 *info)
 	f.restorer = act->restorer;
 	f.uc.flags = uc->flags;
 	f.uc.stack_sp = t->alt.sp;
-	f.uc.stack_flags = t->alt.size ? (on_alt ? 1 : t->alt.flags) : 2;
+	f.uc.stack_flags = t->alt.flags;
 	f.uc.stack_size = t->alt.size;
 	mm_keep_regs(&t->regs, &f.uc);
 	f.uc.cs = uc->cs, f.uc.ss = uc->ss, f.uc.err = uc->err, f.uc.trapno = uc->trapno, f.uc.cr2 = uc->cr2;
 	f.uc.fpstate = state ? sp : 0;
-	f.uc.sigmask = t->mask;
+	f.uc.sigmask = t->masked ? t->mask_after : t->mask;
+	t->masked = 0;
 	memcpy(f.info, info, 128);
 	u64 at = ((sp - sizeof(f)) & ~15ul) - 8;
 
-	if ((state && mm_out(t, sp, (void *)state, bytes) != bytes) || mm_out(t, at, &f, sizeof(f)) != sizeof(f))
-		mm_die_by(t, 11); /* no stack for the frame: SIGSEGV, as natively */
+	/* no stack for the frame, or one that reaches beyond the alternate stack: SIGSEGV, as natively */
+	if ((on_alt && !mm_altstack_holds(&t->alt, at)) || (state && mm_out(t, sp, (void *)state, bytes) != bytes) ||
+	    mm_out(t, at, &f, sizeof(f)) != sizeof(f))
+		mm_die_by(t, 11);
+	mm_altstack_entered(&t->alt);
 	t->mask |= act->mask & ~(BIT(SIGKILL_) | BIT(19));
 	if (!(act->flags & SA_NODEFER_))
 		t->mask |= BIT(signo);
@@ -201,8 +220,10 @@ static void enter_handler(struct mm_thread *t, int signo, const u8 *info)
 	t->regs.si = at + __builtin_offsetof(struct frame, info);
 	t->regs.dx = at + __builtin_offsetof(struct frame, uc);
 	t->regs.flags &= ~0x10500ul; /* DF, TF, RF */
-	if (act->flags & SA_RESETHAND_)
+	if (act->flags & SA_RESETHAND_) {
 		act->handler = 0;
+		mm_install_action(t, signo);
+	}
 }
 
 /* Where the program goes on: at the call again, where it was not made yet or is made anew after the handler. */
@@ -247,7 +268,7 @@ void mm_deliver(struct mm_thread *t, enum mm_resume resume)
 		__atomic_fetch_and(&t->pending, ~BIT(signo), __ATOMIC_ACQ_REL);
 		__atomic_fetch_and(&t->forced, ~BIT(signo), __ATOMIC_ACQ_REL);
 		if (BIT(signo) & REAL_TIME & ~after)
-			let_in(t, after); /* the next of the kind comes on top of this one's handler */
+			mm_let_in(t, after); /* the next of the kind comes on top of this one's handler */
 		more = (t->pending & (t->forced | ~after)) != 0;
 		*rec = (struct mm_rec){.size = sizeof(*rec) + 128,
 				       .kind = MM_REC_SIGNAL,
@@ -262,8 +283,10 @@ void mm_deliver(struct mm_thread *t, enum mm_resume resume)
 		take(t, signo, info, resume);
 		resume = MM_RETURNED;
 	} while (more);
+	mm_call_mask_ends(t);
 	mm_update_kick(t);
 	drop_alarm(t);
+	t->overdue = 0;
 }
 
 /* A follower takes the signals that the leader's records name. */
@@ -284,9 +307,10 @@ void mm_take_signals(struct mm_thread *t, const struct mm_rec *at, enum mm_resum
 		mm_remember(t, &rec, NULL);
 		take(t, rec.nr, info, resume);
 		if (!(rec.flags & MM_RF_MORE))
-			return;
+			break;
 		resume = MM_RETURNED;
 	}
+	mm_call_mask_ends(t);
 }
 
 /* Our handler */
@@ -323,6 +347,34 @@ static void note(struct mm_thread *t, int signo, const u8 *info, struct context 
 	}
 }
 
+/* A follower looks whether the leader took a signal where it stood. */
+static int take_forced(struct mm_thread *t)
+{
+	struct mm_rec rec;
+	const struct mm_rec *at;
+
+	if (__atomic_load_n(&t->proc->stream->head, __ATOMIC_ACQUIRE) == t->head)
+		return 0;
+	at = mm_next(t, &rec);
+	if (rec.kind != MM_REC_SIGNAL || !(rec.flags & MM_RF_FORCED))
+		return 0;
+	mm_take_signals(t, at, MM_WHERE_IT_STANDS);
+	return 1;
+}
+
+/*
+ * Behind a local call. They are no rendezvous, and a program that makes little else is inside the monitor whenever a kick
+ * comes: sched_yield until a handler says stop would go on for ever.
+ */
+void mm_overdue(struct mm_thread *t)
+{
+	t->overdue = 0;
+	if (!mm_is_leader(t->proc))
+		take_forced(t);
+	else if (mm_signals_waiting(t))
+		mm_deliver(t, MM_WHERE_IT_STANDS);
+}
+
 /*
  * The kick: the group ends, or a signal found no rendezvous. In the leader it comes from a timer 100 ms after the signal; in a
  * follower from the supervisor, which sees that the leader's record is not taken.
@@ -336,6 +388,7 @@ static void kicked(struct mm_thread *t, struct context *uc, int inside)
 		mm_check_tether(t);
 	t->alarmed = 0;
 	if (inside) {
+		t->overdue = !mm_is_leader(p) || (mm_signals_waiting(t) && used() - t->alarmed_at >= ALARM_NS / 2);
 		if (mm_is_leader(p) && mm_signals_waiting(t))
 			set_alarm(t, ALARM_NS);
 		return;
@@ -350,16 +403,8 @@ static void kicked(struct mm_thread *t, struct context *uc, int inside)
 			return;
 		}
 		mm_deliver(t, MM_WHERE_IT_STANDS);
-	} else {
-		struct mm_rec rec;
-		const struct mm_rec *at;
-
-		if (__atomic_load_n(&p->stream->head, __ATOMIC_ACQUIRE) == t->head)
-			return;
-		at = mm_next(t, &rec);
-		if (rec.kind != MM_REC_SIGNAL || !(rec.flags & MM_RF_FORCED))
-			return;
-		mm_take_signals(t, at, MM_WHERE_IT_STANDS);
+	} else if (!take_forced(t)) {
+		return;
 	}
 	mm_keep_regs(&t->regs, uc);
 	uc->sigmask = mm_real_mask(t);

@@ -15,6 +15,7 @@
 #define SA_RESTART_ 0x10000000ul
 #define SA_NODEFER_ 0x40000000ul
 #define SA_RESETHAND_ 0x80000000ul
+#define SA_KNOWN 0xdc000807ul /* these, and SA_EXPOSE_TAGBITS (UAPI_SA_FLAGS, include/linux/signal_types.h) */
 
 #define FAULTS (BIT(11) | BIT(7) | BIT(4) | BIT(8) | BIT(5))       /* SEGV BUS ILL FPE TRAP */
 #define OURS (FAULTS | BIT(31) | BIT(MM_KICK_SIGNAL))              /* and SYS, and the kick */
@@ -74,8 +75,20 @@ void mm_number_to_value(const struct mm_proc *p, u8 *info);
 
 /* signals.c */
 u64 mm_real_mask(const struct mm_thread *t);
+void mm_let_in(struct mm_thread *t, u64 mask);
 long mm_install(int signo, u64 handler, u64 flags);
 long mm_install_ours(const struct mm_proc *p, int signo, u64 flags);
 int mm_ends_program(const struct mm_proc *p, int signo);
+void mm_install_action(const struct mm_thread *t, int signo);
+
+/* sigcalls.c */
+void mm_call_mask_ends(struct mm_thread *t);
+
+/* altstack.c */
+int mm_altstack_holds(const struct mm_altstack *a, u64 sp);
+int mm_altstack_used(const struct mm_altstack *a, u64 sp);
+u64 mm_altstack_top(const struct mm_altstack *a, u64 sp);
+void mm_altstack_entered(struct mm_altstack *a);
+s64 mm_altstack_set(struct mm_thread *t, struct mm_altstack next, u64 sp);
 
 #endif

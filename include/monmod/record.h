@@ -47,6 +47,7 @@ struct mm_rec {
 #define MM_RF_RESTART 0x04u /* RESULT: with SIGNALS: the call is made again after the handler */
 #define MM_RF_MORE 0x08u    /* RESULT, DATA: a DATA record follows */
 #define MM_RF_FORCED 0x10u  /* SIGNAL: taken where the leader stood, not at a call */
+#define MM_RF_MASK 0x40u    /* RESULT: with SIGNALS: they come under the mask that the call brought along */
 #define MM_RF_AGAIN 0x20u   /* RESULT: the call was not made; it is, after the handlers of the SIGNAL records that follow */
 
 enum mm_item_kind {

@@ -246,6 +246,7 @@ const RfSignals = 0x2
 const RfRestart = 0x4
 const RfMore = 0x8
 const RfForced = 0x10
+const RfMask = 0x40
 const RfAgain = 0x20
 const MsgMagic = 0x6d6d7367
 const MsgBody = 0xc000
