@@ -95,6 +95,22 @@ func TestFloodOfSignals(t *testing.T) {
 	})
 }
 
+// TestSignalToFollower sends signals to the follower, which passes them on: whoever looks for a program's process finds them all.
+func TestSignalToFollower(t *testing.T) {
+	inWays(t, []target.How{twoFull}, func(s stage) {
+		p := s.start(s.spec(s.behave, "flood", "4"))
+		leader := s.firstLinePid(p)
+		follower, sum := s.twin(p, leader), 0
+		for sig := syscall.Signal(34); sig < 38; sig++ {
+			if err := syscall.Kill(follower, sig); err != nil {
+				s.t.Fatal(err)
+			}
+			sum += int(sig) * 10000
+		}
+		s.want(p.Wait(), 0, fmt.Sprintf("%d\n4 %d\n", leader, sum))
+	})
+}
+
 // queue is sigqueue(3).
 func queue(pid, number, value int) error {
 	info := struct {
