@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/monmod/monmod/internal/abi"
+	"github.com/monmod/monmod/internal/words"
 	"golang.org/x/sys/unix"
 )
 
@@ -72,12 +73,10 @@ func descriptor(v uint64) string {
 func octal(v uint64) string { return fmt.Sprintf("0%o", uint32(v)) }
 
 func signalName(v uint64) string {
-	if v > 0 && v < 65 {
-		if name := unix.SignalName(unix.Signal(v)); name != "" {
-			return name
-		}
+	if name := words.SignalName(v); name != "" {
+		return name
 	}
-	return fmt.Sprintf("signal %d", v)
+	return words.Signal(v)
 }
 
 // bytesText shows memory by its meaning.
