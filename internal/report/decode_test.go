@@ -180,3 +180,17 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// TestUnreadablePathSaysItsError: what stands for a path that could not be described is an error, not a length.
+func TestUnreadablePathSaysItsError(t *testing.T) {
+	for n, want := range map[int64]string{
+		-36: "unreadable (ENAMETOOLONG)", -14: "unreadable (EFAULT)", -1 << 63: "unreadable (0x8000000000000000)",
+		0: "memory unreadable after 0 bytes", 32: "memory unreadable after 32 bytes",
+	} {
+		var a Arg
+		a.fill("openat", item{abi.Item{Kind: abi.ItemFault}, le.AppendUint64(nil, uint64(n))})
+		if a.Text != want || a.Form != "unreadable" {
+			t.Errorf("%d is shown as %q, want %q", n, a.Text, want)
+		}
+	}
+}
