@@ -55,7 +55,7 @@ enum mm_item_kind {
 	MM_ITEM_BYTES = 2,  /* the bytes themselves, at most MM_INLINE_MAX */
 	MM_ITEM_DIGEST = 3, /* 16 bytes SipHash-2-4-128, then an excerpt of at most MM_EXCERPT */
 	MM_ITEM_NULL = 4,   /* a null pointer where one is allowed */
-	MM_ITEM_FAULT = 5,  /* memory that could not be read: 8 bytes, how many could */
+	MM_ITEM_FAULT = 5,  /* memory that could not be read: 8 bytes, how many could; a path: the negative error */
 	MM_ITEM_PTR = 6,    /* a pointer whose value is not compared */
 };
 

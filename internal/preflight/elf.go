@@ -2,10 +2,13 @@ package preflight
 
 import (
 	"debug/elf"
+	"errors"
 	"io"
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/monmod/monmod/internal/elffile"
 )
 
 // Functions by which a program leaves what this version monitors, grouped by what they do.
@@ -26,8 +29,11 @@ var libc = []string{"libc.so", "ld-linux", "ld-musl", "libpthread.so", "libdl.so
 // libraryPlaces is where dynamic linkers look, besides what the program itself and LD_LIBRARY_PATH say.
 var libraryPlaces = []string{"/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/lib", "/usr/lib", "/usr/local/lib"}
 
-// maxLibraries bounds how many libraries are looked at.
-const maxLibraries = 1000
+const (
+	maxLibraries = 1000              // that are looked at
+	maxWanted    = 16 * maxLibraries // that are looked for: many need the same ones
+	maxPlaces    = 64                // folders that a library's path of its own may name
+)
 
 // image judges an ELF file; of one that is known by name, imports says nothing new.
 func (l *looker) image(name string, f io.ReaderAt, withImports bool) {
@@ -36,23 +42,24 @@ func (l *looker) image(name string, f io.ReaderAt, withImports bool) {
 		l.report.add(Certain, name, "it is neither a script nor an ELF program: the kernel does not start it")
 		return
 	}
-	file, err := elf.NewFile(f)
-	if err != nil {
-		l.report.add(Certain, name, "it is a broken ELF file: %v", err)
+	file, err := elffile.Open(f)
+	if foreign := (*elffile.ForeignError)(nil); errors.As(err, &foreign) {
+		l.report.add(Certain, name, "it is a program for %s (%s), and this version monitors 64-bit x86_64 alone", foreign.Machine, foreign.Class)
 		return
 	}
-	defer file.Close()
-	if file.Class != elf.ELFCLASS64 || file.Machine != elf.EM_X86_64 {
-		l.report.add(Certain, name, "it is a program for %s (%s), and this version monitors 64-bit x86_64 alone", file.Machine, file.Class)
+	if err != nil {
+		l.report.add(Certain, name, "it is a broken ELF file: %v", err)
 		return
 	}
 	if file.Type == elf.ET_EXEC {
 		l.report.add(Note, name, "it is non-PIE: its code has the same addresses in every variant, so an attack that needs only them is not seen. Build it with -pie")
 	}
-	interpreter := interpreterOf(file)
+	interpreter, err := file.Interpreter()
 	switch {
-	case file.Section(".go.buildinfo") != nil:
+	case file.HasSection(".go.buildinfo"):
 		l.report.add(Certain, name, "it is a Go program: its runtime starts threads before main, which ends the group in this version")
+	case err != nil:
+		l.report.add(Certain, name, "it is a broken ELF file: %v", err)
 	case interpreter == "":
 		l.report.add(Note, name, "it is static: what it calls cannot be told from its symbols. Try it: monmod run --variants 2 -- PROGRAM")
 	case !l.regular(interpreter):
@@ -65,34 +72,20 @@ func (l *looker) image(name string, f io.ReaderAt, withImports bool) {
 	}
 }
 
-func interpreterOf(file *elf.File) string {
-	for _, p := range file.Progs {
-		if p.Type == elf.PT_INTERP {
-			text, err := readBounded(p.Open(), "PT_INTERP", 4096)
-			if err != nil {
-				return "?" // named, and not to be found
-			}
-			return strings.TrimRight(string(text), "\x00")
-		}
-	}
-	return ""
-}
-
 // symbols reports what an image imports of what this version cannot run.
-func (l *looker) symbols(name string, file *elf.File, s Severity) {
-	symbols, err := file.ImportedSymbols()
+func (l *looker) symbols(name string, file *elffile.File, s Severity) {
+	var names []string
+	for _, group := range imports {
+		names = append(names, group.names...)
+	}
+	imported, err := file.Imported(names)
 	if err != nil {
 		l.report.add(Note, name, "its dynamic symbols cannot be read (%v): what it calls is not known", err)
 		return
 	}
 	var can []string
 	for _, group := range imports {
-		var found []string
-		for _, sym := range symbols {
-			if slices.Contains(group.names, sym.Name) && !slices.Contains(found, sym.Name) {
-				found = append(found, sym.Name)
-			}
-		}
+		found := slices.DeleteFunc(slices.Clone(imported), func(name string) bool { return !slices.Contains(group.names, name) })
 		if len(found) > 0 {
 			slices.Sort(found)
 			can = append(can, group.what+" ("+strings.Join(found, ", ")+")")
@@ -104,77 +97,97 @@ func (l *looker) symbols(name string, file *elf.File, s Severity) {
 }
 
 // libraries looks at what the dynamic linker would load, and what that needs, breadth first.
-func (l *looker) libraries(name string, file *elf.File, withImports bool) {
-	type needed struct {
-		by string
-		of *elf.File
-	}
-	todo := []needed{{name, file}}
+func (l *looker) libraries(name string, file *elffile.File, withImports bool) {
+	wanted := 0
+	todo := l.needed(name, file, &wanted)
 	for len(todo) > 0 {
-		n := todo[0]
-		todo = todo[1:]
-		names, err := n.of.ImportedLibraries()
-		if err != nil {
-			l.report.add(Note, n.by, "the libraries that it needs cannot be read: %v", err)
+		at := todo[0]
+		todo = append(todo[1:], l.library(at, withImports, &wanted)...)
+	}
+	if wanted > maxWanted {
+		l.report.add(Note, name, "more than %d libraries are asked for: those after them were not looked at", maxWanted)
+	}
+}
+
+// library looks at one library and gives the places of those that it needs.
+func (l *looker) library(at string, withImports bool, wanted *int) []string {
+	f, _, err := l.open(at)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	file, err := elffile.Open(f)
+	if err != nil {
+		l.report.add(Probable, at, "it is a broken library: %v", err)
+		return nil
+	}
+	if withImports {
+		l.symbols(at, file, Note)
+	}
+	return l.needed(at, file, wanted)
+}
+
+// needed gives the places of the libraries that an image needs and that were not looked at, but for libcs.
+func (l *looker) needed(by string, file *elffile.File, wanted *int) (places []string) {
+	names, err := file.Dynamic(elf.DT_NEEDED)
+	if err != nil {
+		l.report.add(Note, by, "the libraries that it needs cannot be read: %v", err)
+	}
+	dirs := l.libraryDirs(by, file)
+	for _, library := range names {
+		if *wanted++; *wanted > maxWanted {
+			break
 		}
-		for _, library := range names {
-			at := l.findLibrary(library, n.by, n.of)
-			if at == "" {
-				l.report.add(Probable, n.by, "its library %s is not where libraries usually are in the container", library)
-				continue
-			}
-			real, err := l.resolve(at)
-			if err != nil || l.seen[real] || len(l.seen) >= maxLibraries {
-				continue
-			}
-			l.seen[real] = true
-			if isLibc(path.Base(real)) || isLibc(library) {
-				continue
-			}
-			f, _, err := l.open(at)
-			if err != nil {
-				continue
-			}
-			defer f.Close()
-			of, err := elf.NewFile(f)
-			if err != nil {
-				l.report.add(Probable, at, "it is a broken library: %v", err)
-				continue
-			}
-			if withImports {
-				l.symbols(at, of, Note)
-			}
-			todo = append(todo, needed{at, of})
+		at := l.findLibrary(library, dirs)
+		if at == "" {
+			l.report.add(Probable, by, "its library %s is not where libraries usually are in the container", library)
+			continue
+		}
+		real, err := l.resolve(at)
+		if err != nil || l.seen[real] || len(l.seen) >= maxLibraries {
+			continue
+		}
+		l.seen[real] = true
+		if !isLibc(path.Base(real)) && !isLibc(library) {
+			places = append(places, at)
 		}
 	}
+	return places
 }
 
 func isLibc(name string) bool {
 	return slices.ContainsFunc(libc, func(p string) bool { return strings.HasPrefix(name, p) })
 }
 
+// libraryDirs is where the dynamic linker looks for what an image needs.
+func (l *looker) libraryDirs(by string, file *elffile.File) []string {
+	var dirs []string
+	for _, tag := range []elf.DynTag{elf.DT_RPATH, elf.DT_RUNPATH} {
+		values, err := file.Dynamic(tag)
+		if err != nil {
+			continue
+		}
+		for _, v := range values {
+			for dir := range strings.SplitSeq(v, ":") {
+				if len(dirs) < maxPlaces {
+					dirs = append(dirs, strings.NewReplacer("$ORIGIN", path.Dir(by), "${ORIGIN}", path.Dir(by)).Replace(dir))
+				}
+			}
+		}
+	}
+	dirs = append(dirs, strings.Split(variable(l.env, "LD_LIBRARY_PATH"), ":")...)
+	return append(dirs, libraryPlaces...)
+}
+
 // findLibrary is where a library is found, "" where it is not. A musl program's libc is its dynamic linker.
-func (l *looker) findLibrary(name, by string, of *elf.File) string {
+func (l *looker) findLibrary(name string, dirs []string) string {
 	if strings.Contains(name, "/") {
 		if l.regular(name) {
 			return name
 		}
 		return ""
 	}
-	var dirs []string
-	for _, tag := range []elf.DynTag{elf.DT_RPATH, elf.DT_RUNPATH} {
-		values, err := of.DynString(tag)
-		if err != nil {
-			continue
-		}
-		for _, v := range values {
-			for _, dir := range strings.Split(v, ":") {
-				dirs = append(dirs, strings.NewReplacer("$ORIGIN", path.Dir(by), "${ORIGIN}", path.Dir(by)).Replace(dir))
-			}
-		}
-	}
-	dirs = append(dirs, strings.Split(variable(l.env, "LD_LIBRARY_PATH"), ":")...)
-	for _, dir := range append(dirs, libraryPlaces...) {
+	for _, dir := range dirs {
 		if at := path.Join("/", dir, name); l.regular(at) {
 			return at
 		}

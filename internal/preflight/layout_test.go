@@ -11,7 +11,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // imageDir is an image layout that a test writes by hand.
@@ -207,4 +209,59 @@ func FuzzLayer(f *testing.F) {
 			t.Errorf("it left the root: %v %v (%v)", entries, readErr, err)
 		}
 	})
+}
+
+// TestPipesInPlaceOfFiles: a pipe that nobody writes to, or a device that never ends, is refused wherever a bundle or an image
+// has a file, and is not waited for.
+func TestPipesInPlaceOfFiles(t *testing.T) {
+	pipe := func(name string) {
+		t.Helper()
+		if err := os.RemoveAll(name); err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Mkfifo(name, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	refused := func(what, words string, check func() error) {
+		t.Helper()
+		done := make(chan error, 1)
+		go func() { done <- check() }()
+		select {
+		case err := <-done:
+			if err == nil || !strings.Contains(err.Error(), words) {
+				t.Errorf("%s: %v", what, err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Errorf("%s is waited for", what)
+		}
+	}
+	bundle := func(dir string) func() error {
+		return func() error { _, err := Bundle(dir); return err }
+	}
+	image := func(i imageDir) func() error {
+		return func() error { _, err := Layout(i.dir); return err }
+	}
+	const file = "is no regular file: put the file itself there"
+
+	dir := t.TempDir()
+	pipe(filepath.Join(dir, "config.json"))
+	refused("a configuration that is a pipe", file, bundle(dir))
+	if err := os.Remove(filepath.Join(dir, "config.json")); err != nil {
+		t.Fatal(err)
+	}
+	link(t, "/dev/zero", filepath.Join(dir, "config.json"))
+	refused("a configuration that is a device", file, bundle(dir))
+	dir = t.TempDir()
+	write(t, filepath.Join(dir, "config.json"), `{"process": {"args": ["x"]}}`, 0o600)
+	pipe(filepath.Join(dir, "rootfs"))
+	refused("a root that is a pipe", "is no folder", bundle(dir))
+
+	i := newImage(t)
+	layer := i.blob(archive(t))
+	i.put("amd64", map[string]any{"Cmd": []string{"x"}}, layer)
+	pipe(filepath.Join(i.dir, "blobs/sha256", strings.TrimPrefix(layer["digest"].(string), "sha256:")))
+	refused("a layer that is a pipe", file, image(i))
+	pipe(filepath.Join(i.dir, "index.json"))
+	refused("an index that is a pipe", file, image(i))
 }

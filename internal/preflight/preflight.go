@@ -95,6 +95,10 @@ func Bundle(dir string) (*Report, error) {
 // look judges a command by the root file system below dir. setuid are the files that would have the bit, for a root that was
 // unpacked without it.
 func look(dir string, c command, setuid map[string]bool) (*Report, error) {
+	// OpenRoot would wait for a pipe's other end.
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		return nil, fmt.Errorf("%s is no folder: root.path has to name the container's root file system", dir)
+	}
 	top, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, err
@@ -107,7 +111,7 @@ func look(dir string, c command, setuid map[string]bool) (*Report, error) {
 }
 
 func readFile(path string, most int64) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := openRegular(path)
 	if err != nil {
 		return nil, err
 	}

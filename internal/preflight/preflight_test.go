@@ -2,14 +2,17 @@ package preflight
 
 import (
 	"bytes"
+	"debug/elf"
 	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/monmod/monmod/internal/elffile/elftest"
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
@@ -208,6 +211,41 @@ func TestGo(t *testing.T) {
 	r, err := look(dir, command{args: []string{"/program"}}, nil)
 	if err != nil || r.Runs() {
 		t.Errorf("a Go program: %+v, %v", r, err)
+	}
+}
+
+// TestHugeTables: a program or a library whose headers promise tables of 100 GB, in a file that has them as holes, is judged
+// with no more memory than another.
+func TestHugeTables(t *testing.T) {
+	const size = 100 << 30
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, loader), "", 0o755)
+	table := func(name string, kind elf.SectionType) elftest.Section {
+		return elftest.Section{Name: name, Type: kind, Link: 1, Size: size}
+	}
+	for name, sections := range map[string][]elftest.Section{
+		"strings": {table(".dynstr", elf.SHT_STRTAB), {Name: ".dynsym", Type: elf.SHT_DYNSYM, Link: 1, Content: make([]byte, 48)}},
+		"symbols": {{Name: ".dynstr", Type: elf.SHT_STRTAB, Content: []byte{0}}, table(".dynsym", elf.SHT_DYNSYM)},
+		"dynamic": {{Name: ".dynstr", Type: elf.SHT_STRTAB, Content: []byte{0}}, table(".dynamic", elf.SHT_DYNAMIC)},
+		"names":   {{Name: ".dynsym", Type: elf.SHT_DYNSYM, Link: 2, Content: make([]byte, 48)}, table(".strtab", elf.SHT_STRTAB)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			program := filepath.Join(dir, name)
+			write(t, program, string(elftest.File{Interpreter: "/" + loader, Sections: sections}.Bytes()), 0o755)
+			if err := os.Truncate(program, 2*size); err != nil {
+				t.Skipf("no files of %d bytes here: %v", 2*size, err)
+			}
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			r, err := look(dir, command{args: []string{"/" + name}}, nil)
+			runtime.ReadMemStats(&after)
+			if err != nil || !r.Runs() || !slices.ContainsFunc(r.Findings, func(f Finding) bool { return strings.Contains(f.Words, "cannot be read") }) {
+				t.Errorf("it says %+v, %v", r, err)
+			}
+			if got := after.TotalAlloc - before.TotalAlloc; got > 64<<20 {
+				t.Errorf("%d bytes of memory for it", got)
+			}
+		})
 	}
 }
 

@@ -67,15 +67,34 @@ func (r root) open(name string) (*os.File, fs.FileInfo, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is no regular file", name)
-	}
+	info, err := regular(f, name)
 	if err != nil {
 		f.Close()
 		return nil, nil, err
 	}
 	return f, info, nil
+}
+
+// openRegular is root.open for a file of a bundle or an image itself.
+func openRegular(name string) (*os.File, error) {
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := regular(f, name); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("%w: put the file itself there", err)
+	}
+	return f, nil
+}
+
+// regular refuses what could be read for ever, or waits.
+func regular(f *os.File, name string) (fs.FileInfo, error) {
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no regular file", name)
+	}
+	return info, err
 }
 
 // regular says whether name leads to a regular file.

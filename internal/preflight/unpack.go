@@ -41,7 +41,7 @@ func (u *unpacker) close() { _ = u.top.Close() } // a folder that is removed nex
 
 // layer unpacks one layer and checks its digest.
 func (u *unpacker) layer(file, digest string) error {
-	f, err := os.Open(file)
+	f, err := openRegular(file)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/monmod/monmod/internal/abi"
+	"github.com/monmod/monmod/internal/words"
 	"golang.org/x/sys/unix"
 )
 
@@ -41,8 +42,16 @@ func (a *Arg) fill(call string, it item) {
 	case abi.ItemPtr:
 		a.Form, a.Text = "pointer", "pointer"
 	case abi.ItemFault:
-		a.Form, a.Text = "unreadable", fmt.Sprintf("memory unreadable after %d bytes", le.Uint64(it.bytes))
+		a.Form, a.Text = "unreadable", unreadableText(int64(le.Uint64(it.bytes)))
 	}
+}
+
+// unreadableText says how many bytes could be read, or why no path could.
+func unreadableText(n int64) string {
+	if n < 0 {
+		return fmt.Sprintf("unreadable (%s)", resultText(n))
+	}
+	return fmt.Sprintf("memory unreadable after %d bytes", n)
 }
 
 // valueText shows a number by its meaning: first what this argument of this call is known to be, then its kind.
@@ -72,12 +81,10 @@ func descriptor(v uint64) string {
 func octal(v uint64) string { return fmt.Sprintf("0%o", uint32(v)) }
 
 func signalName(v uint64) string {
-	if v > 0 && v < 65 {
-		if name := unix.SignalName(unix.Signal(v)); name != "" {
-			return name
-		}
+	if name := words.SignalName(v); name != "" {
+		return name
 	}
-	return fmt.Sprintf("signal %d", v)
+	return words.Signal(v)
 }
 
 // bytesText shows memory by its meaning.

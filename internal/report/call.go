@@ -118,19 +118,22 @@ func decodeRecord(d Decoder, rec abi.Record) (Call, error) {
 func (c *Call) isSystemCall() bool { return c.Kind != KindFault && c.Kind != KindSignal }
 
 func resultOf(result *abi.Result) *Result {
-	r := &Result{Value: result.Ret}
-	switch v := r.Value; {
-	case v < 0 && v >= -4095 && unix.ErrnoName(unix.Errno(-v)) != "":
-		r.Text = unix.ErrnoName(unix.Errno(-v))
-	case v > 1<<40 || v < -4095:
-		r.Text = Hex(v).String()
-	default:
-		r.Text = fmt.Sprint(v)
-	}
+	r := &Result{Value: result.Ret, Text: resultText(result.Ret)}
 	if result.Digest != [digestBytes]uint8{} {
 		r.Own = hex.EncodeToString(result.Digest[:])
 	}
 	return r
+}
+
+// resultText shows what a call gave: an error by its name.
+func resultText(v int64) string {
+	switch {
+	case v < 0 && v >= -4095 && unix.ErrnoName(unix.Errno(-v)) != "":
+		return unix.ErrnoName(unix.Errno(-v))
+	case v > 1<<40 || v < -4095:
+		return Hex(v).String()
+	}
+	return fmt.Sprint(v)
 }
 
 // sameCall says whether two records are of one call of one variant.

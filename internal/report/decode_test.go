@@ -33,7 +33,7 @@ func TestDecodeText(t *testing.T) {
 		{called(t, "connect", 1, value(0, 3), text(1, "\x02\x00\x1f"), value(2, 3)), "connect(fd 3, bytes 02001f, 3)"},
 		{called(t, "epoll_ctl", 1, value(0, 5), value(1, 1), value(2, 9)), "epoll_ctl(fd 5, EPOLL_CTL_ADD, fd 9)"},
 		{called(t, "kill", 1, value(0, 1), value(1, 15)), "kill(1, SIGTERM)"},
-		{called(t, "kill", 1, value(0, 1), value(1, 40)), "kill(1, signal 40)"},
+		{called(t, "kill", 1, value(0, 1), value(1, 40)), "kill(1, SIGRTMIN+6)"},
 		{called(t, "sendto", 1, value(0, 4), text(1, "hi"), value(2, 2), value(3, 0x4040), it(4, abi.ItemNull, 0, nil)),
 			`sendto(fd 4, "hi", 2, MSG_DONTWAIT|MSG_NOSIGNAL, NULL)`},
 		{called(t, "write", 1, value(0, 1), it(1, abi.ItemFault, 64, le.AppendUint64(nil, 32))), "write(fd 1, memory unreadable after 32 bytes)"},
@@ -179,4 +179,18 @@ func FuzzDecode(f *testing.F) {
 			roundTrip(t, r)
 		}
 	})
+}
+
+// TestUnreadablePathSaysItsError: what stands for a path that could not be described is an error, not a length.
+func TestUnreadablePathSaysItsError(t *testing.T) {
+	for n, want := range map[int64]string{
+		-36: "unreadable (ENAMETOOLONG)", -14: "unreadable (EFAULT)", -1 << 63: "unreadable (0x8000000000000000)",
+		0: "memory unreadable after 0 bytes", 32: "memory unreadable after 32 bytes",
+	} {
+		var a Arg
+		a.fill("openat", item{abi.Item{Kind: abi.ItemFault}, le.AppendUint64(nil, uint64(n))})
+		if a.Text != want || a.Form != "unreadable" {
+			t.Errorf("%d is shown as %q, want %q", n, a.Text, want)
+		}
+	}
 }

@@ -229,7 +229,7 @@ func openInRoot(pid int, name string) (int, error) {
 }
 
 // within runs work that may hang on a file system under someone else's control, and gives the zero value when it takes too
-// long; what comes later is given to drop.
+// long; what comes later is given to drop. The work goes on meanwhile: it must be bounded by itself, in memory as in time.
 func within[T any](d time.Duration, work func() T, drop func(T)) T {
 	done := make(chan T)
 	gone := make(chan struct{})

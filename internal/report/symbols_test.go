@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"debug/elf"
 	"fmt"
 	"os"
 	"os/exec"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/monmod/monmod/internal/elffile/elftest"
 	"golang.org/x/sys/unix"
 )
 
@@ -182,31 +184,29 @@ func FuzzMaps(f *testing.F) {
 	})
 }
 
-func FuzzTables(f *testing.F) {
-	program := filepath.Join(f.TempDir(), "victim")
-	gcc := exec.Command("gcc", "-x", "c", "-", "-g", "-nostdlib", "-static", "-Wl,-e,here", "-o", program)
-	gcc.Stdin = strings.NewReader("void here(void) { for (;;); }\n")
-	if out, err := gcc.CombinedOutput(); err != nil {
-		f.Fatalf("%v\n%s", err, out)
+// TestSymbolsOfHostileFile: a million symbols that all name one string of 31 MB cost no memory, and hide no other symbol.
+func TestSymbolsOfHostileFile(t *testing.T) {
+	const big, bomb, sound = 31 << 20, 0x1000, 0x2000
+	function := func(name uint32, value uint64) []byte {
+		return elftest.Symbol(elf.Sym64{Name: name, Info: elf.ST_INFO(elf.STB_GLOBAL, elf.STT_FUNC), Shndx: 1, Value: value})
 	}
-	data, err := os.ReadFile(program)
-	if err != nil {
-		f.Fatal(err)
+	symbols := append(make([]byte, 24), bytes.Repeat(function(1, bomb), big/24)...)
+	names := append(append([]byte{0}, bytes.Repeat([]byte{'A'}, big)...), "\x00sound\x00"...)
+	file := bytes.NewReader(elftest.File{Sections: []elftest.Section{
+		{Name: ".symtab", Type: elf.SHT_SYMTAB, Link: 2, Content: append(symbols, function(big+2, sound)...)},
+		{Name: ".strtab", Type: elf.SHT_STRTAB, Content: names},
+	}}.Bytes())
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for offset, want := range map[uint64]spot{bomb + 5: {}, sound + 5: {symbol: "sound", beyond: 5}} {
+		if got := spotOf(file, offset); got != want {
+			t.Errorf("at %#x is %.40q, want %q", offset, got.symbol, want.symbol)
+		}
 	}
-	f.Add(data)
-	f.Fuzz(func(t *testing.T, data []byte) {
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		if tables := readTables(bytes.NewReader(data)); tables != nil {
-			if tables.lines != nil && len(tables.funcs) > 0 {
-				sourceLine(tables.lines, tables.funcs[0].Value)
-			}
-		}
-		runtime.ReadMemStats(&after)
-		if after.TotalAlloc-before.TotalAlloc > 1<<30 {
-			t.Fatalf("%d bytes of memory for a file of %d", after.TotalAlloc-before.TotalAlloc, len(data))
-		}
-	})
+	runtime.ReadMemStats(&after)
+	if got := after.TotalAlloc - before.TotalAlloc; got > 4<<20 {
+		t.Errorf("two addresses took %d bytes of memory", got)
+	}
 }
 
 // TestCodeWithoutFile names code that is a private copy by the mappings of its file around it.

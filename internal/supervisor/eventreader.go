@@ -102,6 +102,9 @@ func (r *EventReader) take(path string, seen map[fileID]place, each func(Entry),
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
 		return fmt.Errorf("look at %s: %w", path, err)
 	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return fmt.Errorf("read events: %s is no regular file: remove it", path) // a device may be without end
+	}
 	id := fileID{st.Dev, st.Ino}
 	if _, twice := seen[id]; twice {
 		return nil

@@ -62,11 +62,32 @@ func (j *journal) open() {
 		}
 	}
 	if err == nil {
-		j.file, err = os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+		j.file, err = openEvents(path)
 	}
 	if err != nil {
 		j.fail(err)
 	}
+}
+
+// openEvents opens an event file to append to it. Somebody else's pipe in its place would hold this process, here or when it is
+// full, and a link would lead elsewhere.
+func openEvents(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
+	if errors.Is(err, unix.ENXIO) || errors.Is(err, unix.ELOOP) {
+		return nil, fmt.Errorf("%s is no regular file: remove it (%w)", path, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no regular file: remove it", path)
+	}
+	if err != nil {
+		_ = f.Close() // nothing was written
+		return nil, err
+	}
+	return f, nil
 }
 
 // over says that the file is large enough, or has become the old one at another group's hands, and closes it.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -55,6 +56,70 @@ func TestJournalSaysOnceThatItCannotWrite(t *testing.T) {
 	}
 	if err := j.close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestJournalRefusesWhatIsNoFile: a pipe, whether somebody reads it or not, a device or a link in place of the file of events is
+// neither waited for nor written to.
+func TestJournalRefusesWhatIsNoFile(t *testing.T) {
+	for name, put := range map[string]func(path string) error{
+		"pipe": func(path string) error { return syscall.Mkfifo(path, 0o600) },
+		"pipe with a reader": func(path string) error {
+			if err := syscall.Mkfifo(path, 0o600); err != nil {
+				return err
+			}
+			r, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+			if err == nil {
+				t.Cleanup(func() { r.Close() })
+			}
+			return err
+		},
+		"link":   func(path string) error { return os.Symlink(filepath.Join(filepath.Dir(path), "other"), path) },
+		"folder": func(path string) error { return os.Mkdir(path, 0o700) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := put(filepath.Join(dir, EventFile)); err != nil {
+				t.Fatal(err)
+			}
+			said := make(chan string, 1)
+			j := newJournal(dir, "g", func(err error) { said <- err.Error() })
+			go j.add(Entry{Event: report.Event{Kind: "a"}})
+			select {
+			case got := <-said:
+				if !strings.Contains(got, EventFile) || name != "folder" && !strings.Contains(got, "is no regular file: remove it") {
+					t.Errorf("it said %q", got)
+				}
+			case <-time.After(10 * time.Second):
+				t.Error("it waits, or writes to it")
+			}
+			if _, err := os.Lstat(filepath.Join(dir, "other")); err == nil {
+				t.Error("it followed the link")
+			}
+		})
+	}
+}
+
+// TestEventReaderRefusesWhatIsNoFile: what is no file is named, and keeps nobody from the events beside it.
+func TestEventReaderRefusesWhatIsNoFile(t *testing.T) {
+	dir := t.TempDir()
+	j := newJournal(filepath.Join(dir, "sound"), "g", func(err error) { t.Error(err) })
+	j.add(Entry{Event: report.Event{Kind: "a"}})
+	if err := j.close(); err != nil {
+		t.Fatal(err)
+	}
+	for name, put := range map[string]func(path string) error{
+		"pipe":   func(path string) error { return syscall.Mkfifo(path, 0o600) },
+		"device": func(path string) error { return os.Symlink("/dev/zero", path) },
+	} {
+		if err := errors.Join(os.Mkdir(filepath.Join(dir, name), 0o700), put(filepath.Join(dir, name, EventFile))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read := 0
+	err := NewEventReader(dir).Read(func(Entry) error { read++; return nil }, func(err error) { t.Error(err) })
+	if err == nil || strings.Count(err.Error(), "is no regular file: remove it") != 2 || read != 1 {
+		t.Errorf("read %d events, %v", read, err)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/monmod/monmod/internal/control"
+	"github.com/monmod/monmod/internal/words"
 )
 
 // What an engine does with a container, as control.Handler. Each method may be called from several goroutines.
@@ -94,7 +95,7 @@ func (k *keeper) start(ctx context.Context) error {
 func (k *keeper) Kill(sig unix.Signal) error {
 	k.s.post(event{call: func() {
 		k.s.killed = k.s.killed || sig == unix.SIGKILL
-		k.s.tell("engine_kill", k.s.variants[0].id, fmt.Sprintf("the engine sends signal %d (%s)", int(sig), unix.SignalName(sig)))
+		k.s.tell("engine_kill", k.s.variants[0].id, "the engine sends "+words.Signal(uint64(sig)))
 	}})
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/monmod/monmod/internal/abi"
 	"github.com/monmod/monmod/internal/syscalls"
+	"github.com/monmod/monmod/internal/words"
 )
 
 const (
@@ -52,7 +53,7 @@ func (s *session) signalled(v *variant, body []byte) error {
 	}
 	sig := unix.Signal(m.Signo)
 	if v.leads() || m.Signo > 64 || !passable(sig) {
-		return fmt.Errorf("signal %d of a %s, which cannot be passed on", m.Signo, v.role())
+		return fmt.Errorf("%s of a %s, which cannot be passed on", words.Signal(uint64(m.Signo)), v.role())
 	}
 	s.forward(sig)
 	return nil

@@ -426,3 +426,12 @@ func TestFolderOfAKilledStart(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestOutcomeNamesRealTimeSignals: an end by a signal that has no name of its own is told by the name that kill(1) gives it.
+func TestOutcomeNamesRealTimeSignals(t *testing.T) {
+	for sig, want := range map[unix.Signal]string{35: "was ended by signal 35 (SIGRTMIN+1)", 32: "was ended by signal 32", 15: "was ended by signal 15 (SIGTERM)"} {
+		if got := (outcome{signal: sig}).String(); got != want {
+			t.Errorf("it %s, want %s", got, want)
+		}
+	}
+}

@@ -4,9 +4,10 @@ import (
 	"os"
 	"os/signal"
 	"slices"
-	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/monmod/monmod/internal/sigrtmin"
 )
 
 // forwarded are signals to monmod that are meant for the program, and the real-time ones, without their values. SIGPIPE is
@@ -14,7 +15,7 @@ import (
 var forwarded = slices.Concat([]os.Signal{unix.SIGTERM, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGVTALRM, unix.SIGIO, unix.SIGPWR}, realTime())
 
 func realTime() (list []os.Signal) {
-	for n := syscall.Signal(34); n <= 64; n++ { // the C libraries keep 32 and 33 for themselves
+	for n := sigrtmin.Signal; n <= 64; n++ { // the C libraries keep 32 and 33 for themselves
 		list = append(list, n)
 	}
 	return list
@@ -35,6 +36,7 @@ func (s *session) handleSignals() (stop func()) {
 			}
 		}
 	}
+	stopFirst := s.handleFirst(caught)
 	ended := make(chan struct{})
 	go func() {
 		for {
@@ -50,8 +52,23 @@ func (s *session) handleSignals() (stop func()) {
 	}()
 	return func() {
 		signal.Stop(caught)
+		stopFirst()
 		close(ended)
 	}
+}
+
+// handleFirst catches the first of the real-time signals, which package signal does not. Without it monmod runs as well, and dies
+// by that signal.
+func (s *session) handleFirst(caught chan<- os.Signal) (stop func()) {
+	if signal.Ignored(sigrtmin.Signal) {
+		return func() {}
+	}
+	stop, err := sigrtmin.Notify(caught)
+	if err != nil {
+		s.log.Warn(err)
+		return func() {}
+	}
+	return stop
 }
 
 // meant says whether a signal is to be passed on. What interrupts has reached the leader already if it came from the terminal,

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/monmod/monmod/internal/abi"
+	"github.com/monmod/monmod/internal/words"
 )
 
 // variant is one process of the group on this host. Its fields are the session's loop's alone; the goroutines that read and
@@ -86,7 +87,7 @@ func (o outcome) String() string {
 	case o.unknown:
 		return "ended without a word"
 	case o.signal != 0:
-		return fmt.Sprintf("was ended by signal %d (%s)", int(o.signal), unix.SignalName(o.signal))
+		return "was ended by " + words.Signal(uint64(o.signal))
 	}
 	return fmt.Sprintf("left with exit code %d", o.code)
 }
@@ -112,7 +113,7 @@ func (v *variant) signal(sig unix.Signal) error {
 		return nil
 	}
 	if err := unix.PidfdSendSignal(v.pidfd, sig, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
-		return fmt.Errorf("send signal %d to %s: %w", int(sig), v, err)
+		return fmt.Errorf("send %s to %s: %w", words.Signal(uint64(sig)), v, err)
 	}
 	return nil
 }

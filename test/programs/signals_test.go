@@ -111,6 +111,24 @@ func TestSignalToFollower(t *testing.T) {
 	})
 }
 
+// TestFirstRealTimeSignals sends the first real-time signals to what was started. monmod passes them on, SIGRTMIN among them,
+// which Go has no way to catch.
+func TestFirstRealTimeSignals(t *testing.T) {
+	const many, first = 4, 34
+	nativelyAndMonitored(t, func(s stage) {
+		p := s.start(s.spec(s.behave, "flood", strconv.Itoa(many)))
+		pid := s.firstLinePid(p)
+		sum := 0
+		for i := range many {
+			if err := p.Signal(syscall.Signal(first + i)); err != nil {
+				s.t.Fatal(err)
+			}
+			sum += (first + i) * 10000
+		}
+		s.want(p.Wait(), 0, fmt.Sprintf("%d\n%d %d\n", pid, many, sum))
+	})
+}
+
 // queue is sigqueue(3).
 func queue(pid, number, value int) error {
 	info := struct {
