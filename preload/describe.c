@@ -285,10 +285,12 @@ static void describe_arg(struct mm_thread *t, int i)
 		break;
 	}
 	case MM_A_BITS: {
-		s64 highest = (s64)count(c, arg->ref);
-		u64 bytes = highest < 0 ? 0 : MM_UP((u64)MM_MIN(highest, (s64)MM_FD_CAP), 64) / 8;
+		/* cut down as the kernel does it: here its table is larger, as the monitor's descriptors have high numbers */
+		s64 highest = MM_MIN((s64)count(c, arg->ref), (s64)mm_fd_room(t->proc));
+		u64 bytes = highest < 0 ? 0 : MM_UP((u64)highest, 64) / 8;
 		u8 *copy = mm_stage(t, bytes);
 
+		c->x[arg->ref] = (u64)highest;
 		mm_out_add(t, MM_OUT_FIXED, i, a, bytes);
 		if (!copy)
 			break;

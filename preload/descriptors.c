@@ -24,6 +24,19 @@ struct mm_fd *mm_fd(struct mm_proc *p, u64 fd)
 }
 
 /*
+ * The numbers for which the kernel's table would have room if it held nothing but the program's: as many as select(2) looks at,
+ * whatever it is told. The table grows by powers of two and never shrinks (fs/file.c).
+ */
+u64 mm_fd_room(const struct mm_proc *p)
+{
+	u64 room = 64;
+
+	while (room < p->fd_top)
+		room *= 2;
+	return room;
+}
+
+/*
  * What is behind such a descriptor differs between variants without a call that could be compared: memory objects, which stores
  * through a mapping change, and /proc's lists of mappings. The kernel must not move it to where others read it.
  */

@@ -125,6 +125,7 @@ void mm_remember(struct mm_thread *t, const struct mm_rec *rec, const u8 *form);
 /* descriptors.c */
 struct mm_fd *mm_fd(struct mm_proc *p, u64 fd);
 int mm_fd_is_own(const struct mm_proc *p, u64 fd);
+u64 mm_fd_room(const struct mm_proc *p);
 int mm_fd_differs(struct mm_proc *p, u64 fd);
 void mm_fd_make(struct mm_thread *t, u64 fd, int klass, int kind);
 void mm_fd_elsewhere(struct mm_proc *p, u64 fd);

@@ -101,6 +101,47 @@ CASE(polling_numbers, NORMAL, "poll ppoll select")
 	setrlimit(RLIMIT_NOFILE, &r);
 }
 
+/*
+ * As many numbers as there may be, which programs say where they do not know better: the kernel looks at those that its table has
+ * room for, a power of two. What lies behind is not read, nor written. Alone, as the table never shrinks.
+ */
+CASE(selecting_all, ALONE, "select pselect6 dup2")
+{
+	enum { HIGH = 700, ROOM = 1024 };
+	struct {
+		fd_set set;
+		char behind[32768];
+	} s;
+	uint64_t here = (uint64_t)(uintptr_t)&s;
+	struct timespec t = { 1, 0 };
+	long good = 0;
+	int p[2];
+
+	pipe(p);
+	T(dup2(p[0], HIGH));
+	T(write(p[1], "x", 1));
+	fd_set *last = (fd_set *)edge(ROOM / 8);
+	FD_ZERO(last);
+	FD_SET(p[0], last);
+	FD_SET(HIGH, last);
+	T(raw(SYS_select, 65536, last, NULL, NULL, NULL));
+	say("%d %d", !!FD_ISSET(p[0], last), !!FD_ISSET(HIGH, last));
+	T(raw(SYS_select, ROOM + 1, last, last, NULL, NULL));
+	T(raw(SYS_select, 65536, (char *)last + 8, NULL, NULL, NULL));
+	for (size_t i = 0; i < sizeof s.behind; i++) /* an address of this variant */
+		s.behind[i] = (char)(here >> i % 8 * 8);
+	FD_ZERO(&s.set);
+	FD_SET(p[0], &s.set);
+	T(raw(SYS_select, 0x7fffffff, &s.set, NULL, NULL, NULL));
+	T(raw(SYS_pselect6, 65536, &s.set, NULL, NULL, &t, NULL));
+	for (size_t i = 0; i < sizeof s.behind; i++)
+		good += s.behind[i] == (char)(here >> i % 8 * 8);
+	say("%d, and %ld behind it", !!FD_ISSET(p[0], &s.set), good);
+	close(HIGH);
+	close(p[0]);
+	close(p[1]);
+}
+
 CASE(selecting, NORMAL, "select pselect6")
 {
 	int p[2];

@@ -382,6 +382,9 @@ static void own_among_others(void)
 	CHECK(!f.refused);
 	user[(P->own_first + 3) / 8] |= 1 << (P->own_first + 3) % 8;
 	f = describe(__NR_select, 4096, (u64)user, 0, 0, 0, 0);
+	CHECK(!f.refused && T->call.x[0] == 64, "the program has nothing there, so it is not looked at");
+	P->fd_top = P->own_first + MM_OWN_FDS + 1;
+	f = describe(__NR_select, 4096, (u64)user, 0, 0, 0, 0);
 	CHECK(f.refused && f.error == -EBADF);
 	f = describe(__NR_select, (int)P->own_first, (u64)user, 0, 0, 0, 0);
 	CHECK(!f.refused, "not looked at");
