@@ -2,6 +2,7 @@
 #include "check.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
@@ -243,6 +244,10 @@ CASE(epoll_basics, NORMAL, "epoll_create epoll_create1 epoll_ctl epoll_wait epol
 	T(raw(SYS_epoll_pwait, 3, o, 4, 0, o, 3));
 	T(raw(SYS_epoll_wait, 3, o, 0, 0));
 	T(raw(SYS_epoll_wait, 3, o, -1, 0));
+	static struct epoll_event low[1]; /* far from the end of what a program may have */
+	T(raw(SYS_epoll_wait, 3, low, INT_MAX / sizeof e, 0));
+	T(raw(SYS_epoll_wait, 3, o, INT_MAX / sizeof e + 1, 0));
+	T(raw(SYS_epoll_pwait, 3, o, INT_MAX, 0, NULL, 8));
 	T(epoll_wait(99, o, 1, 0));
 	T(epoll_wait(0, o, 1, 0));
 	T(epoll_ctl(99, EPOLL_CTL_ADD, p[0], &e));
@@ -250,6 +255,8 @@ CASE(epoll_basics, NORMAL, "epoll_create epoll_create1 epoll_ctl epoll_wait epol
 	T(epoll_ctl(3, EPOLL_CTL_ADD, 3, &e));
 	T(epoll_ctl(p[0], EPOLL_CTL_ADD, p[1], &e));
 	T(epoll_ctl(3, 77, p[1], &e));
+	T(raw(SYS_epoll_ctl, 3, GARBAGE(EPOLL_CTL_ADD), p[1], &e));
+	T(raw(SYS_epoll_ctl, 3, GARBAGE(EPOLL_CTL_DEL), p[1], NULL));
 	T(raw(SYS_epoll_ctl, 3, EPOLL_CTL_ADD, p[1], LOW));
 	T(raw(SYS_epoll_ctl, 3, EPOLL_CTL_ADD, p[1], NULL));
 	make_file("f", 1);
