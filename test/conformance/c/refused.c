@@ -126,6 +126,20 @@ CASE(own_execution, REFUSED, "rseq modify_ldt seccomp prctl arch_prctl landlock_
 	EXPECT("EINVAL|EPERM|ENOSYS", prctl(PR_SET_SECCOMP, 2, &program, 0, 0));
 }
 
+/* They would leave the number of the variant's own thread in the word. */
+CASE(inheriting_futexes, REFUSED, "futex")
+{
+	static uint32_t word, other;
+	struct timespec past = { 0, 0 };
+	EXPECT("ENOSYS", raw(SYS_futex, &word, 6 /* LOCK_PI */, 0, &past));
+	EXPECT("ENOSYS", raw(SYS_futex, &word, 128 | 7 /* PRIVATE UNLOCK_PI */));
+	EXPECT("ENOSYS", raw(SYS_futex, &word, 8 /* TRYLOCK_PI */));
+	EXPECT("ENOSYS", raw(SYS_futex, &word, 256 | 11 /* CLOCK_REALTIME WAIT_REQUEUE_PI */, 0, &past, &other));
+	EXPECT("ENOSYS", raw(SYS_futex, &word, 12 /* CMP_REQUEUE_PI */, 1, 1, &other, 0));
+	EXPECT("ENOSYS", raw(SYS_futex, &word, GARBAGE(13) /* LOCK_PI2 */, 0, &past));
+	say("%u %u", word, other);
+}
+
 CASE(protection_keys, REFUSED, "pkey_alloc pkey_mprotect pkey_free")
 {
 	EXPECT("ENOSPC", raw(SYS_pkey_alloc, 0, 0));
