@@ -74,11 +74,12 @@ static int ends_with(const char *path, s64 n, const char *end)
 
 /*
  * Files and folders of /proc that say where something lies, beside the lists that each variant has of its own (mm_proc_maps): what the
- * leader reads there everyone gets, so nothing that is made of it would differ. `mem` can be read where the others lead.
+ * leader reads there everyone gets, so nothing that is made of it would differ. `mem` can be read where the others lead, and of
+ * `pagemap` the monitor could be found. What `stat` has of addresses is the launcher's, where nothing of the program lies.
  */
 int mm_proc_shows_addresses(struct mm_proc *p, s64 fd)
 {
-	static const char names[] = "/mem\0/syscall\0/map_files\0/smaps_rollup\0/timers\0";
+	static const char names[] = "/mem\0/pagemap\0/syscall\0/map_files\0/smaps_rollup\0/timers\0";
 	char path[256];
 	s64 n = proc_name(p, fd, path, sizeof(path));
 

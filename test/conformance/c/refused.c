@@ -44,6 +44,11 @@ CASE(memory_as_file, REFUSED, "openat open dup")
 	EXPECT("EPERM|EACCES", open("/proc/self/syscall", O_RDONLY));
 	EXPECT("EPERM|EACCES", open("/proc/self/smaps_rollup", O_RDONLY));
 	EXPECT("EPERM|EACCES", open("/proc/self/map_files", O_RDONLY | O_DIRECTORY));
+	char pagemap[64];
+	EXPECT("EPERM|EACCES", open("/proc/self/pagemap", O_RDONLY));
+	EXPECT("EPERM|EACCES", open("/proc/thread-self/pagemap", O_RDONLY));
+	snprintf(pagemap, sizeof pagemap, "/proc/self/task/%d/../%d/pagemap", getpid(), getpid());
+	EXPECT("EPERM|EACCES", open(pagemap, O_RDONLY));
 	EXPECT("EPERM|EACCES", open("/proc/self/mem", O_RDWR));
 	EXPECT("EPERM|EACCES", open("/proc/thread-self/mem", O_WRONLY));
 	EXPECT("EPERM|EACCES", open("/proc/self/task/../mem", O_RDWR));
