@@ -266,8 +266,8 @@ static void describe_arg(struct mm_thread *t, int i)
 			mm_item_value(c, i, n);
 		else if (n && c->nr == MM_NR_utimensat)
 			describe_times(t, i, n);
-		else if (n && c->nr == MM_NR_setsockopt && mm_names_group(c))
-			mm_describe_group(t, i, n);
+		else if (n && c->nr == MM_NR_setsockopt)
+			mm_describe_option(t, i, n);
 		else if (n)
 			c->x[i] = mm_stage_in(t, i, a, MM_MIN(n, MM_MMAP_MAX), 1);
 		break;

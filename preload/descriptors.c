@@ -292,9 +292,27 @@ static int kind_of(const struct mm_call *c)
 	return MM_KIND_OTHER;
 }
 
+/* The family of the socket that is a call's first argument; 0 where that is not known: it was inherited, or received. */
+u32 mm_socket_family(struct mm_thread *t)
+{
+	const struct mm_fd *f = mm_fd(t->proc, (u32)t->call.a[0]);
+
+	return f && f->kind == MM_KIND_SOCKET ? t->proc->ofds[f->ofd].family : 0;
+}
+
+static u32 family_made(struct mm_thread *t)
+{
+	const struct mm_call *c = &t->call;
+
+	if (c->nr == MM_NR_socket || c->nr == MM_NR_socketpair)
+		return (u32)c->a[0] < 256 ? (u32)c->a[0] : 0;
+	return c->nr == MM_NR_accept4 ? mm_socket_family(t) : 0;
+}
+
 static void made_by_leader(struct mm_thread *t, u64 fd)
 {
 	mm_fd_make(t, fd, MM_FD_LEADER, kind_of(&t->call));
+	t->proc->ofds[t->proc->fds[fd].ofd].family = (u8)family_made(t);
 	if (mm_hold(t, fd, wants_cloexec(&t->call), NULL) < 0)
 		mm_diverge(t, MM_WHY_TAKEN);
 }
