@@ -60,6 +60,16 @@ CASE(memory_as_file, REFUSED, "openat open dup")
 	EXPECT("EPERM|EACCES", open("innocent", O_RDWR));
 }
 
+/* Where the program cannot raise its limit any more, neither can the monitor, which makes files in place of these. */
+CASE(lists_without_files, REFUSED, "prlimit64 openat")
+{
+	struct rlimit none = { 0, 0 };
+	if (setrlimit(RLIMIT_FSIZE, &none) != 0 || (setuid(1000) != 0 && getuid() == 0))
+		_exit(99);
+	EXPECT("EFBIG", open("/proc/self/maps", O_RDONLY));
+	EXPECT("EFBIG", open("/proc/self/cmdline", O_RDONLY));
+}
+
 CASE(tuning_the_clock, REFUSED, "clock_adjtime")
 {
 	memset(room, 0, sizeof room);
