@@ -4,11 +4,17 @@
  * as it is what the stack held before.
  */
 #include "monitor.h"
+#include "table.gen.h"
 #include <linux/errno.h>
 
+#define UNIX 1
+#define INET 2
+#define INET6 10
+#define NETLINK 16
+#define PACKET 17
 #define STORAGE 128u /* sizeof(struct sockaddr_storage) */
 
-/* How many of the bytes mean something. */
+/* How many of the bytes mean something, by the family that they name. */
 static u64 meaning(const u8 *address, u64 bytes)
 {
 	u64 end = 2;
@@ -16,16 +22,36 @@ static u64 meaning(const u8 *address, u64 bytes)
 	if (bytes < 2)
 		return bytes;
 	switch (*(const u16 *)address) {
-	case 1: /* AF_UNIX: up to the end of a path (unix(7)); an abstract name is all of it */
+	case UNIX: /* up to the end of a path (unix(7)); an abstract name is all of it */
 		while (end < bytes && address[end])
 			end++;
 		return end == 2 ? bytes : end;
-	case 2: /* AF_INET: behind it stands sin_zero */
+	case INET: /* behind it stands sin_zero */
 		return MM_MIN(bytes, 8);
-	case 10: /* AF_INET6: sizeof(struct sockaddr_in6) */
+	case INET6: /* sizeof(struct sockaddr_in6) */
 		return MM_MIN(bytes, 28);
 	}
 	return bytes;
+}
+
+/*
+ * The same in the call's own socket. Of an address without a family only connect(2) to it is known not to look further, which puts an
+ * end to an association, in families where that is so: bind(2) and sendto(2) may take it for one of AF_INET. Packet sockets do not ask
+ * which family an address says that it has.
+ */
+static u64 meaning_here(struct mm_thread *t, u8 *address, u64 bytes)
+{
+	u32 here = mm_socket_family(t), family = bytes < 2 ? PACKET : *(const u16 *)address;
+
+	if (here == PACKET)
+		return bytes;
+	if (family == 0 && t->call.nr == MM_NR_connect && (here == UNIX || here == INET || here == INET6 || here == NETLINK))
+		return 2;
+	if (family == NETLINK && here == NETLINK && bytes >= 4) {
+		memset(address + 2, 0, 2); /* nl_pad */
+		return MM_MIN(bytes, 12);  /* sizeof(struct sockaddr_nl) */
+	}
+	return meaning(address, bytes);
 }
 
 /* A copy of a socket address, without what means nothing. NULL: it could not be read. */
@@ -42,7 +68,7 @@ u8 *mm_address(struct mm_thread *t, int i, u64 from, u64 bytes)
 	memset(copy, 0, STORAGE + 8);
 	if (mm_in(t, copy, from, bytes) != bytes)
 		return NULL;
-	means = meaning(copy, bytes);
+	means = meaning_here(t, copy, bytes);
 	memset(copy + means, 0, bytes - means);
 	if (c->exempt)
 		return copy;
@@ -74,13 +100,7 @@ void mm_describe_address(struct mm_thread *t, int i, u64 bytes)
 	}
 }
 
-/* Is this option of setsockopt(2) about groups, by addresses of any family: MCAST_JOIN_GROUP to MCAST_MSFILTER? */
-int mm_names_group(const struct mm_call *c)
-{
-	return ((u32)c->a[1] == 0 || (u32)c->a[1] == 41) && (u32)c->a[2] >= 42 && (u32)c->a[2] <= 48;
-}
-
-/* Its value: the number of an interface, padding, and addresses that have more room than they need (struct group_req and others). */
+/* The value of an option about groups: the number of an interface, padding, and addresses that have more room than they need (struct group_req and others). */
 void mm_describe_group(struct mm_thread *t, int i, u64 bytes)
 {
 	struct mm_call *c = &t->call;

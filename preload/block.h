@@ -60,12 +60,13 @@ struct mm_fd {
 #define MM_FD_PRIVATE 4 /* each variant's own and different by nature (/proc/self/maps): not in the stream */
 
 struct mm_ofd {
-	u32 refs;      /* descriptors in this process; 0: free, unless there are registrations */
-	u32 tokens;    /* first epoll registration, + 1 */
-	u64 dev, ino;  /* MM_FD_SHARED: which file the leader opened */
-	u32 rules;     /* which rules its path meets */
-	u16 data;      /* enum mm_own_data */
-	u16 elsewhere; /* others may have it open too: the end of our last descriptor need not be its end */
+	u32 refs;     /* descriptors in this process; 0: free, unless there are registrations */
+	u32 tokens;   /* first epoll registration, + 1 */
+	u64 dev, ino; /* MM_FD_SHARED: which file the leader opened */
+	u32 rules;    /* which rules its path meets */
+	u16 data;     /* enum mm_own_data */
+	u8 elsewhere; /* others may have it open too: the end of our last descriptor need not be its end */
+	u8 family;    /* of a socket that was made here; 0: not known */
 };
 
 /* What holds for the data of a file that every variant has of its own. */

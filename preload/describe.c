@@ -266,8 +266,8 @@ static void describe_arg(struct mm_thread *t, int i)
 			mm_item_value(c, i, n);
 		else if (n && c->nr == MM_NR_utimensat)
 			describe_times(t, i, n);
-		else if (n && c->nr == MM_NR_setsockopt && mm_names_group(c))
-			mm_describe_group(t, i, n);
+		else if (n && c->nr == MM_NR_setsockopt)
+			mm_describe_option(t, i, n);
 		else if (n)
 			c->x[i] = mm_stage_in(t, i, a, MM_MIN(n, MM_MMAP_MAX), 1);
 		break;
@@ -285,10 +285,12 @@ static void describe_arg(struct mm_thread *t, int i)
 		break;
 	}
 	case MM_A_BITS: {
-		s64 highest = (s64)count(c, arg->ref);
-		u64 bytes = highest < 0 ? 0 : MM_UP((u64)MM_MIN(highest, (s64)MM_FD_CAP), 64) / 8;
+		/* cut down as the kernel does it: here its table is larger, as the monitor's descriptors have high numbers */
+		s64 highest = MM_MIN((s64)count(c, arg->ref), (s64)mm_fd_room(t->proc));
+		u64 bytes = highest < 0 ? 0 : MM_UP((u64)highest, 64) / 8;
 		u8 *copy = mm_stage(t, bytes);
 
+		c->x[arg->ref] = (u64)highest;
 		mm_out_add(t, MM_OUT_FIXED, i, a, bytes);
 		if (!copy)
 			break;

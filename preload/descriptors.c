@@ -24,6 +24,19 @@ struct mm_fd *mm_fd(struct mm_proc *p, u64 fd)
 }
 
 /*
+ * The numbers for which the kernel's table would have room if it held nothing but the program's: as many as select(2) looks at,
+ * whatever it is told. The table grows by powers of two and never shrinks (fs/file.c).
+ */
+u64 mm_fd_room(const struct mm_proc *p)
+{
+	u64 room = 64;
+
+	while (room < p->fd_top)
+		room *= 2;
+	return room;
+}
+
+/*
  * What is behind such a descriptor differs between variants without a call that could be compared: memory objects, which stores
  * through a mapping change, and /proc's lists of mappings. The kernel must not move it to where others read it.
  */
@@ -279,9 +292,27 @@ static int kind_of(const struct mm_call *c)
 	return MM_KIND_OTHER;
 }
 
+/* The family of the socket that is a call's first argument; 0 where that is not known: it was inherited, or received. */
+u32 mm_socket_family(struct mm_thread *t)
+{
+	const struct mm_fd *f = mm_fd(t->proc, (u32)t->call.a[0]);
+
+	return f && f->kind == MM_KIND_SOCKET ? t->proc->ofds[f->ofd].family : 0;
+}
+
+static u32 family_made(struct mm_thread *t)
+{
+	const struct mm_call *c = &t->call;
+
+	if (c->nr == MM_NR_socket || c->nr == MM_NR_socketpair)
+		return (u32)c->a[0] < 256 ? (u32)c->a[0] : 0;
+	return c->nr == MM_NR_accept4 ? mm_socket_family(t) : 0;
+}
+
 static void made_by_leader(struct mm_thread *t, u64 fd)
 {
 	mm_fd_make(t, fd, MM_FD_LEADER, kind_of(&t->call));
+	t->proc->ofds[t->proc->fds[fd].ofd].family = (u8)family_made(t);
 	if (mm_hold(t, fd, wants_cloexec(&t->call), NULL) < 0)
 		mm_diverge(t, MM_WHY_TAKEN);
 }

@@ -12,7 +12,8 @@ struct epoll_event {
 };
 #pragma pack(pop)
 
-#define EPOLL_AT_ONCE 4096u /* events of one wait; the caller comes back for more */
+#define EPOLL_AT_ONCE 4096u                                      /* events of one wait; the caller comes back for more */
+#define EPOLL_MAX (0x7fffffff / (s32)sizeof(struct epoll_event)) /* EP_MAX_EVENTS of the kernel */
 
 void mm_describe_epoll_ctl(struct mm_thread *t)
 {
@@ -20,7 +21,7 @@ void mm_describe_epoll_ctl(struct mm_thread *t)
 	struct epoll_event *e;
 
 	mm_by_leader(t);
-	if (c->a[1] == 2) /* EPOLL_CTL_DEL: the event is ignored */
+	if ((u32)c->a[1] == 2) /* EPOLL_CTL_DEL: the event is ignored */
 		return;
 	e = mm_take(t, 3, sizeof(*e), 0);
 	if (!e)
@@ -80,7 +81,7 @@ void mm_describe_epoll_wait(struct mm_thread *t)
 	u64 bytes;
 
 	mm_by_leader(t);
-	if (max <= 0)
+	if (max <= 0 || max > EPOLL_MAX)
 		return; /* the kernel says EINVAL */
 	c->x[2] = MM_MIN((u32)max, EPOLL_AT_ONCE);
 	bytes = c->x[2] * sizeof(struct epoll_event);

@@ -12,12 +12,28 @@
 #define HUGETLBFS 0x958458f6ul /* include/uapi/linux/magic.h */
 #define HUGE_MAX (1ul << 30)
 
+static u32 futex_operation(const struct mm_call *c)
+{
+	return (u32)c->a[1] & ~(128u | 256u); /* FUTEX_PRIVATE_FLAG, FUTEX_CLOCK_REALTIME */
+}
+
 /* FUTEX_WAIT, FUTEX_WAIT_BITSET */
 static int waits(const struct mm_call *c)
 {
-	u32 what = (u32)c->a[1] & ~(128u | 256u); /* FUTEX_PRIVATE_FLAG, FUTEX_CLOCK_REALTIME */
+	u32 what = futex_operation(c);
 
 	return what == 0 || what == 9;
+}
+
+/*
+ * FUTEX_LOCK_PI, UNLOCK_PI, TRYLOCK_PI, WAIT_REQUEUE_PI, CMP_REQUEUE_PI, LOCK_PI2: the kernel compares the word with the number of
+ * the thread, and stores it there. That is another one in each variant, and none that the program knows.
+ */
+static int inherits_priority(const struct mm_call *c)
+{
+	u32 what = futex_operation(c);
+
+	return (what >= 6 && what <= 8) || (what >= 11 && what <= 13);
 }
 
 /* Which calls are local: not in the stream at all. */
@@ -182,6 +198,8 @@ s64 mm_local(struct mm_thread *t)
 	case MM_NR_sched_yield:
 		return mm_sys0(__NR_sched_yield);
 	case MM_NR_futex:
+		if (inherits_priority(c))
+			return -ENOSYS; /* as of a kernel without CONFIG_FUTEX_PI */
 		if (mm_touches_monitor(t->proc, a[0], 4) || mm_touches_monitor(t->proc, a[3], 16) ||
 		    mm_touches_monitor(t->proc, a[4], 4))
 			return -EFAULT;

@@ -51,8 +51,10 @@ int mm_capset_is_short(const struct mm_thread *t); /* process.c */
 /* address.c: socket addresses without what means nothing */
 u8 *mm_address(struct mm_thread *t, int i, u64 from, u64 bytes);
 void mm_describe_address(struct mm_thread *t, int i, u64 bytes);
-int mm_names_group(const struct mm_call *c);
 void mm_describe_group(struct mm_thread *t, int i, u64 bytes);
+
+/* option.c: values of setsockopt(2) without what the kernel does not read */
+void mm_describe_option(struct mm_thread *t, int i, u64 bytes);
 
 /* form.c: items, copies of input, buffers for output */
 void mm_item(struct mm_call *c, int arg, int kind, const void *bytes, u32 n, u64 total);
@@ -125,8 +127,10 @@ void mm_remember(struct mm_thread *t, const struct mm_rec *rec, const u8 *form);
 /* descriptors.c */
 struct mm_fd *mm_fd(struct mm_proc *p, u64 fd);
 int mm_fd_is_own(const struct mm_proc *p, u64 fd);
+u64 mm_fd_room(const struct mm_proc *p);
 int mm_fd_differs(struct mm_proc *p, u64 fd);
 void mm_fd_make(struct mm_thread *t, u64 fd, int klass, int kind);
+u32 mm_socket_family(struct mm_thread *t);
 void mm_fd_elsewhere(struct mm_proc *p, u64 fd);
 void mm_fd_drop(struct mm_proc *p, u64 fd);
 void mm_fd_copy(struct mm_proc *p, u64 from, u64 to);

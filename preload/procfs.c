@@ -6,6 +6,7 @@
 #include <linux/fcntl.h>
 
 #define MAPS_LINE 8192u
+#define FSIZE 1u /* RLIMIT_FSIZE */
 
 static const char *skip(const char *path, const char *prefix)
 {
@@ -74,11 +75,12 @@ static int ends_with(const char *path, s64 n, const char *end)
 
 /*
  * Files and folders of /proc that say where something lies, beside the lists that each variant has of its own (mm_proc_maps): what the
- * leader reads there everyone gets, so nothing that is made of it would differ. `mem` can be read where the others lead.
+ * leader reads there everyone gets, so nothing that is made of it would differ. `mem` can be read where the others lead, and of
+ * `pagemap` the monitor could be found. What `stat` has of addresses is the launcher's, where nothing of the program lies.
  */
 int mm_proc_shows_addresses(struct mm_proc *p, s64 fd)
 {
-	static const char names[] = "/mem\0/syscall\0/map_files\0/smaps_rollup\0/timers\0";
+	static const char names[] = "/mem\0/pagemap\0/syscall\0/map_files\0/smaps_rollup\0/timers\0";
 	char path[256];
 	s64 n = proc_name(p, fd, path, sizeof(path));
 
@@ -195,8 +197,72 @@ int mm_proc_names_maps(struct mm_thread *t, int which)
 	return found == which;
 }
 
+/* An object in memory that is shown in place of a file of /proc, while it is written. */
+struct object {
+	s64 fd;   /* or why there is none */
+	u64 room; /* how much may still be written */
+	u64 limit[2];
+};
+
+/*
+ * The program's limit of file sizes holds for objects in memory too, and a write past it is a signal that would end the program. Until
+ * object_end it is raised as far as the kernel allows; what does not fit then cannot be shown.
+ */
+static void object_make(struct mm_proc *p, struct object *o, const char *name)
+{
+	u64 raised[2] = {~0ul, ~0ul};
+
+	mm_spare(p);
+	o->fd = mm_sys2(__NR_memfd_create, name, 3 /* MFD_CLOEXEC, MFD_ALLOW_SEALING */);
+	o->room = ~0ul;
+	if (mm_sys4(__NR_prlimit64, 0, FSIZE, 0, o->limit) < 0)
+		o->limit[0] = ~0ul;
+	if (o->limit[0] == ~0ul || mm_sys4(__NR_prlimit64, 0, FSIZE, raised, 0) == 0)
+		return;
+	o->room = raised[0] = raised[1] = o->limit[1]; /* above it goes none but CAP_SYS_RESOURCE */
+	mm_sys4(__NR_prlimit64, 0, FSIZE, raised, 0);
+}
+
+static void object_fail(struct object *o, s64 why)
+{
+	if (o->fd >= 0)
+		mm_sys1(__NR_close, o->fd);
+	o->fd = why;
+}
+
+static void object_write(struct object *o, const void *bytes, u64 n)
+{
+	s64 r = n > o->room ? -EFBIG : o->fd < 0 ? o->fd : mm_sys3(__NR_write, o->fd, bytes, n);
+
+	if (r == (s64)n)
+		o->room -= n;
+	else
+		object_fail(o, r < 0 ? r : -ENOMEM);
+}
+
+/* What is shown stays as it is, and is open for what the program has opened the file for. */
+static s64 object_end(struct mm_thread *t, struct object *o)
+{
+	struct mm_proc *p = t->proc;
+	u64 flags = t->call.a[2];
+	s64 fd = o->fd;
+
+	if (o->fd >= 0) {
+		mm_sys3(__NR_lseek, o->fd, 0, 0);
+		mm_sys3(__NR_fcntl, o->fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
+		fd = mm_link_open(p, o->fd, flags & O_ACCMODE);
+		if (fd >= 0)
+			mm_sys1(__NR_close, o->fd);
+		fd = lowest(fd >= 0 ? fd : o->fd, (flags & O_CLOEXEC) != 0);
+	}
+	if (o->limit[0] != ~0ul)
+		mm_sys4(__NR_prlimit64, 0, FSIZE, o->limit, 0);
+	mm_spare_end(p);
+	return fd;
+}
+
 /* Copies what is in the buffer line by line, but for the monitor's mappings and what smaps says of them. */
-static u64 copy_lines(const struct mm_proc *p, char *text, u64 have, s64 to, int *hide)
+static u64 copy_lines(const struct mm_proc *p, char *text, u64 have, struct object *to, int *hide)
 {
 	u64 start = 0;
 
@@ -211,28 +277,14 @@ static u64 copy_lines(const struct mm_proc *p, char *text, u64 have, s64 to, int
 		if ((text[start] >= '0' && text[start] <= '9') || (text[start] >= 'a' && text[start] <= 'f'))
 			*hide = at >= p->reservation.from && at < p->reservation.to;
 		if (!*hide)
-			mm_sys3(__NR_write, to, text + start, i + 1 - start);
+			object_write(to, text + start, i + 1 - start);
 		start = i + 1;
 	}
 	memmove(text, text + start, have - start);
 	return have - start;
 }
 
-/* What is shown in place of a file of /proc: it stays as it is, and is open for what the program has opened it for. */
-static s64 show(struct mm_thread *t, s64 object)
-{
-	u64 flags = t->call.a[2];
-	s64 fd;
-
-	mm_sys3(__NR_lseek, object, 0, 0);
-	mm_sys3(__NR_fcntl, object, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
-	fd = mm_link_open(t->proc, object, flags & O_ACCMODE);
-	if (fd >= 0)
-		mm_sys1(__NR_close, object);
-	return lowest(fd >= 0 ? fd : object, (flags & O_CLOEXEC) != 0);
-}
-
-static s64 copy_maps(struct mm_thread *t, s64 to)
+static void copy_maps(struct mm_thread *t, struct object *to)
 {
 	const char *name = maps_files;
 	char path[32], *text = mm_stage(t, MAPS_LINE);
@@ -240,51 +292,42 @@ static s64 copy_maps(struct mm_thread *t, s64 to)
 	s64 from, got;
 	int hide = 0;
 
-	if (t->call.made_kind == MAPS_AUXV)
-		return mm_sys3(__NR_write, to, t->proc->auxv, t->proc->auxv_bytes);
+	if (t->call.made_kind == MAPS_AUXV) {
+		object_write(to, t->proc->auxv, t->proc->auxv_bytes);
+		return;
+	}
 	for (int i = 1; i < t->call.made_kind && *name; i++)
 		name += strlen(name) + 1;
 	memcpy(path, "..", 2);
 	memcpy(path + 2, name, strlen(name) + 1);
 	from = mm_self_open(t->proc, path, O_RDONLY);
-	if (from < 0)
-		return from;
+	if (from < 0) {
+		object_fail(to, from);
+		return;
+	}
 	while (text && (got = mm_sys3(__NR_read, from, text + have, MAPS_LINE - have)) > 0)
 		have = copy_lines(t->proc, text, have + got, to, &hide);
-	return mm_sys1(__NR_close, from);
+	mm_sys1(__NR_close, from);
 }
 
 /* Each variant has its own, never compared: this very process's, whatever name the program or the leader gave. */
 s64 mm_proc_open_maps(struct mm_thread *t)
 {
-	s64 to, r;
+	struct object o;
 
-	mm_spare(t->proc);
-	to = mm_sys2(__NR_memfd_create, "maps", 3 /* MFD_CLOEXEC, MFD_ALLOW_SEALING */);
-	if (to >= 0) {
-		r = copy_maps(t, to);
-		if (r < 0)
-			mm_sys1(__NR_close, to);
-		to = r < 0 ? r : show(t, to);
-	}
-	mm_spare_end(t->proc);
-	return to;
+	object_make(t->proc, &o, "maps");
+	copy_maps(t, &o);
+	return object_end(t, &o);
 }
 
 /* The leader: the kernel would show the launcher's longer list. */
 s64 mm_proc_open_arguments(struct mm_thread *t)
 {
-	struct mm_proc *p = t->proc;
-	s64 fd;
+	struct object o;
 
-	mm_spare(p);
-	fd = mm_sys2(__NR_memfd_create, "cmdline", 3 /* MFD_CLOEXEC, MFD_ALLOW_SEALING */);
-	if (fd >= 0) {
-		mm_sys3(__NR_write, fd, p->arguments, p->arguments_bytes);
-		fd = show(t, fd);
-	}
-	mm_spare_end(p);
-	return fd;
+	object_make(t->proc, &o, "cmdline");
+	object_write(&o, t->proc->arguments, t->proc->arguments_bytes);
+	return object_end(t, &o);
 }
 
 struct entry { /* struct linux_dirent64 */

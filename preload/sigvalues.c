@@ -69,6 +69,10 @@ void mm_describe_timer(struct mm_thread *t)
 	event = mm_take(t, 1, 64, 0);
 	if (!event)
 		return;
+	if (event->notify == 1) { /* SIGEV_NONE: the kernel looks at neither */
+		event->signo = 0;
+		event->value = 0;
+	}
 	mm_item_value(c, 1, (u32)event->signo | (u64)(u32)event->notify << 32);
 	describe_value(t, 1, event->value);
 	if ((event->notify & 3) == 2) /* SIGEV_THREAD: the kernel knows it not */

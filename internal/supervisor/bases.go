@@ -24,11 +24,12 @@ const (
 )
 
 // The layout, upwards. What grows has the gap below or above it; all of it ends well below the end of user space, where the
-// processor's guard page and, far above, the vsyscall page are.
+// processor's guard page and, far above, the vsyscall page are. Nothing lies in the 4 TiB from 0x5000_0000_0000 and from
+// 0x6000_0000_0000 on, over which the allocator of AddressSanitizer (of newer compilers, and of older ones) maps its own.
 var (
 	monitorRegion = region{low: 0x2000_0000_0000, slice: 6 * tib, skip: 64 * gib, room: 5 * tib}
 	programRegion = region{low: 0x5500_0000_0000, slice: 256 * gib, room: 128 * gib}
-	mmapRegion    = region{low: 0x6000_0000_0000, slice: 3*tib + 768*gib, skip: 2 * tib, room: tib}
+	mmapRegion    = region{low: 0x6400_0000_0000, slice: 3*tib + 256*gib, skip: 2 * tib, room: tib}
 	interpRegion  = region{low: 0x7e00_0000_0000, slice: 128 * gib, room: 64 * gib}
 	stackRegion   = region{low: 0x7f00_0000_0000, slice: 127 * gib, skip: 66 * gib, room: 60 * gib}
 )

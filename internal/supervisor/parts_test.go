@@ -56,6 +56,24 @@ func TestBasesAreApart(t *testing.T) {
 	}
 }
 
+// TestBasesLeaveSanitizersRoom looks at where AddressSanitizer maps its allocator over whatever is there: mappings, which grow down
+// to the beginning of their slice, and what lies beside them must be elsewhere.
+func TestBasesLeaveSanitizersRoom(t *testing.T) {
+	for place := range uint64(abi.MaxVariants) {
+		for _, r := range []region{monitorRegion, programRegion, mmapRegion, interpRegion, stackRegion} {
+			from, to := r.low+place*r.slice, r.low+(place+1)*r.slice
+			for _, space := range []uint64{0x5000_0000_0000, 0x6000_0000_0000} {
+				if from < space+4*tib && to > space {
+					t.Errorf("%#x to %#x of place %d is also the allocator's", from, to, place)
+				}
+			}
+			if r.skip+r.room > r.slice {
+				t.Errorf("the slices from %#x on overlap", r.low)
+			}
+		}
+	}
+}
+
 func TestTableOfDescriptors(t *testing.T) {
 	for _, c := range []struct {
 		name      string

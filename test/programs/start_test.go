@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/monmod/monmod/test/internal/cprog"
 	"github.com/monmod/monmod/test/internal/filetree"
 	"github.com/monmod/monmod/test/internal/proc"
 	"github.com/monmod/monmod/test/internal/scratch"
@@ -152,6 +153,20 @@ func TestIdleRegisters(t *testing.T) {
 			$fd >= 0 or die "openat: $!";
 			print "done\n"`))
 		s.want(r, 0, "done\n")
+	})
+}
+
+// TestAddressSanitizer runs a program whose allocator takes a part of the address space without asking whether it is free. The
+// search for leaks, which starts a thread, is switched off.
+func TestAddressSanitizer(t *testing.T) {
+	nativelyAndMonitored(t, func(s stage) {
+		program, err := cprog.Sanitized.Compile(source("c", "behave.c"), s.base)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		spec := s.spec(program, "streams")
+		spec.Env = append(spec.Env, "ASAN_OPTIONS=detect_leaks=0")
+		s.want(s.run(spec), 0, "to stdout\n")
 	})
 }
 

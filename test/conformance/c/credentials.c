@@ -129,6 +129,35 @@ CASE(mapped_in_other_root, ALONE, "chroot chdir openat mmap close")
 	T(readlink("/proc/self/exe", data, 1));
 }
 
+/* What /proc shows of the process is no file that the limit of their sizes holds for. Standard output may be one: said later. */
+CASE(no_files, NORMAL, "prlimit64 openat read")
+{
+	static const char *const names[] = { "/proc/self/maps", "/proc/self/smaps", "/proc/self/auxv", "/proc/self/cmdline" };
+	struct rlimit r, none;
+	char b[16];
+	long got[COUNT(names)];
+
+	getrlimit(RLIMIT_FSIZE, &r);
+	none = (struct rlimit){ 0, r.rlim_max };
+	setrlimit(RLIMIT_FSIZE, &none);
+	for (size_t i = 0; i < COUNT(names); i++) {
+		int fd = open(names[i], O_RDONLY);
+		got[i] = read(fd, b, sizeof b);
+		close(fd);
+	}
+	getrlimit(RLIMIT_FSIZE, &none);
+	int fd = open("f", O_WRONLY | O_CREAT, 0600);
+	void (*before)(int) = signal(SIGXFSZ, SIG_IGN);
+	long written = write(fd, b, 1), error = errno;
+	signal(SIGXFSZ, before);
+	close(fd);
+	setrlimit(RLIMIT_FSIZE, &r);
+	for (size_t i = 0; i < COUNT(names); i++)
+		say("%s: %ld bytes", names[i], got[i]);
+	say("%ld, and as high as before %d", (long)none.rlim_cur, none.rlim_max == r.rlim_max);
+	say("written %ld %s", written, errno_name((int)error));
+}
+
 CASE(no_new_privileges, ALONE, "prctl")
 {
 	T(prctl(PR_SET_NO_NEW_PRIVS, 2, 0, 0, 0));

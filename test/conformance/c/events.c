@@ -2,6 +2,7 @@
 #include "check.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
@@ -99,6 +100,47 @@ CASE(polling_numbers, NORMAL, "poll ppoll select")
 	close(p[0]);
 	close(p[1]);
 	setrlimit(RLIMIT_NOFILE, &r);
+}
+
+/*
+ * As many numbers as there may be, which programs say where they do not know better: the kernel looks at those that its table has
+ * room for, a power of two. What lies behind is not read, nor written. Alone, as the table never shrinks.
+ */
+CASE(selecting_all, ALONE, "select pselect6 dup2")
+{
+	enum { HIGH = 700, ROOM = 1024 };
+	struct {
+		fd_set set;
+		char behind[32768];
+	} s;
+	uint64_t here = (uint64_t)(uintptr_t)&s;
+	struct timespec t = { 1, 0 };
+	long good = 0;
+	int p[2];
+
+	pipe(p);
+	T(dup2(p[0], HIGH));
+	T(write(p[1], "x", 1));
+	fd_set *last = (fd_set *)edge(ROOM / 8);
+	FD_ZERO(last);
+	FD_SET(p[0], last);
+	FD_SET(HIGH, last);
+	T(raw(SYS_select, 65536, last, NULL, NULL, NULL));
+	say("%d %d", !!FD_ISSET(p[0], last), !!FD_ISSET(HIGH, last));
+	T(raw(SYS_select, ROOM + 1, last, last, NULL, NULL));
+	T(raw(SYS_select, 65536, (char *)last + 8, NULL, NULL, NULL));
+	for (size_t i = 0; i < sizeof s.behind; i++) /* an address of this variant */
+		s.behind[i] = (char)(here >> i % 8 * 8);
+	FD_ZERO(&s.set);
+	FD_SET(p[0], &s.set);
+	T(raw(SYS_select, 0x7fffffff, &s.set, NULL, NULL, NULL));
+	T(raw(SYS_pselect6, 65536, &s.set, NULL, NULL, &t, NULL));
+	for (size_t i = 0; i < sizeof s.behind; i++)
+		good += s.behind[i] == (char)(here >> i % 8 * 8);
+	say("%d, and %ld behind it", !!FD_ISSET(p[0], &s.set), good);
+	close(HIGH);
+	close(p[0]);
+	close(p[1]);
 }
 
 CASE(selecting, NORMAL, "select pselect6")
@@ -202,6 +244,10 @@ CASE(epoll_basics, NORMAL, "epoll_create epoll_create1 epoll_ctl epoll_wait epol
 	T(raw(SYS_epoll_pwait, 3, o, 4, 0, o, 3));
 	T(raw(SYS_epoll_wait, 3, o, 0, 0));
 	T(raw(SYS_epoll_wait, 3, o, -1, 0));
+	static struct epoll_event low[1]; /* far from the end of what a program may have */
+	T(raw(SYS_epoll_wait, 3, low, INT_MAX / sizeof e, 0));
+	T(raw(SYS_epoll_wait, 3, o, INT_MAX / sizeof e + 1, 0));
+	T(raw(SYS_epoll_pwait, 3, o, INT_MAX, 0, NULL, 8));
 	T(epoll_wait(99, o, 1, 0));
 	T(epoll_wait(0, o, 1, 0));
 	T(epoll_ctl(99, EPOLL_CTL_ADD, p[0], &e));
@@ -209,6 +255,8 @@ CASE(epoll_basics, NORMAL, "epoll_create epoll_create1 epoll_ctl epoll_wait epol
 	T(epoll_ctl(3, EPOLL_CTL_ADD, 3, &e));
 	T(epoll_ctl(p[0], EPOLL_CTL_ADD, p[1], &e));
 	T(epoll_ctl(3, 77, p[1], &e));
+	T(raw(SYS_epoll_ctl, 3, GARBAGE(EPOLL_CTL_ADD), p[1], &e));
+	T(raw(SYS_epoll_ctl, 3, GARBAGE(EPOLL_CTL_DEL), p[1], NULL));
 	T(raw(SYS_epoll_ctl, 3, EPOLL_CTL_ADD, p[1], LOW));
 	T(raw(SYS_epoll_ctl, 3, EPOLL_CTL_ADD, p[1], NULL));
 	make_file("f", 1);

@@ -8,10 +8,14 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
 
 /* stain fills memory with an address of this variant. */
 static void stain(void *p, size_t n)
@@ -79,6 +83,99 @@ CASE(addresses, NORMAL, "sendmsg sendto bind connect")
 	m.msg_namelen = sizeof in;
 	T(sendmsg(s, &m, 0));
 	T(sendto(s, "y", 1, 0, (struct sockaddr *)&in, sizeof in));
+}
+
+/* An address without a family, which ends an association, and one of a family that has padding inside. */
+CASE(addresses_of_no_family, NORMAL, "connect bind sendto socket")
+{
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(9), .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	struct { uint16_t family, pad; uint32_t port, groups; } nl; /* struct sockaddr_nl */
+	struct sockaddr_un un;
+	int s = (int)T(socket(AF_INET, SOCK_DGRAM, 0)), u = (int)T(socket(AF_UNIX, SOCK_DGRAM, 0));
+	T(connect(s, (struct sockaddr *)&in, sizeof in));
+	T(send(s, "x", 1, 0));
+	stain(&un, sizeof un);
+	un.sun_family = AF_UNSPEC;
+	T(connect(s, (struct sockaddr *)&un, sizeof in));
+	T(send(s, "x", 1, 0));
+	T(connect(u, (struct sockaddr *)&un, sizeof un));
+	T(connect(s, (struct sockaddr *)&un, 2));
+	T(connect(s, (struct sockaddr *)&un, 1));
+	in.sin_family = AF_UNSPEC; /* elsewhere it is one of AF_INET, or none */
+	T(bind(s, (struct sockaddr *)&in, sizeof in));
+	T(sendto(s, "x", 1, 0, (struct sockaddr *)&in, sizeof in));
+	int n = (int)T(socket(AF_NETLINK, SOCK_RAW, 0));
+	stain(&nl, sizeof nl);
+	nl.family = AF_NETLINK;
+	nl.port = nl.groups = 0;
+	T(bind(n, (struct sockaddr *)&nl, sizeof nl));
+	T(connect(n, (struct sockaddr *)&un, sizeof nl));
+}
+
+/* Values that are longer than what the kernel reads of them. */
+CASE(long_values, NORMAL, "setsockopt socket")
+{
+	struct ifreq r;
+	struct ip_mreqn m[2];
+	struct linger l[2];
+	struct timeval t[2];
+	char name[32], *last = edge(sizeof(int));
+	int number[16], s = (int)T(socket(AF_INET, SOCK_STREAM, 0)), u = (int)T(socket(AF_INET, SOCK_DGRAM, 0));
+	int six = socket(AF_INET6, SOCK_STREAM, 0);
+	socklen_t n = sizeof name;
+	stain(number, sizeof number);
+	number[0] = 1;
+	T(setsockopt(s, SOL_SOCKET, SO_REUSEADDR, number, sizeof number));
+	T(setsockopt(s, IPPROTO_TCP, TCP_NODELAY, number, sizeof number));
+	T(setsockopt(s, IPPROTO_IP, IP_TTL, number, sizeof number));
+	if (six >= 0)
+		T(setsockopt(six, IPPROTO_IPV6, IPV6_V6ONLY, number, sizeof number));
+	memcpy(last, number, sizeof(int)); /* nothing can be read behind it */
+	T(setsockopt(s, SOL_SOCKET, SO_KEEPALIVE, last, 64));
+	T(setsockopt(s, SOL_SOCKET, SO_KEEPALIVE, last + 1, 64));
+	T(setsockopt(s, SOL_SOCKET, SO_KEEPALIVE, last, 3));
+	stain(l, sizeof l);
+	l[0] = (struct linger){ 1, 2 };
+	T(setsockopt(s, SOL_SOCKET, SO_LINGER, l, sizeof l));
+	stain(t, sizeof t);
+	t[0] = (struct timeval){ 3, 0 };
+	T(setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, t, sizeof t));
+	stain(name, sizeof name);
+	strcpy(name, "reno");
+	T(setsockopt(s, IPPROTO_TCP, TCP_CONGESTION, name, sizeof name));
+	strcpy(name, "none");
+	T(setsockopt(s, IPPROTO_TCP, TCP_CONGESTION, name, 4));
+	T(getsockopt(s, IPPROTO_TCP, TCP_CONGESTION, name, &n));
+	say("%s", name);
+	char *end = edge(5);
+	strcpy(end, "reno");
+	T(setsockopt(s, IPPROTO_TCP, TCP_CONGESTION, end, 16));
+	T(setsockopt(s, IPPROTO_TCP, TCP_CONGESTION, end, 3));
+	T(setsockopt(s, IPPROTO_TCP, TCP_CONGESTION, LOW, 3));
+	T(setsockopt(s, SOL_SOCKET, SO_BINDTODEVICE, end, 16));
+	stain(&r, sizeof r);
+	strcpy(r.ifr_name, "lo");
+	T(setsockopt(u, SOL_SOCKET, SO_BINDTODEVICE, &r, sizeof r));
+	n = sizeof name;
+	T(getsockopt(u, SOL_SOCKET, SO_BINDTODEVICE, name, &n));
+	say("%u %s", n, name);
+	stain(m, sizeof m);
+	m[0] = (struct ip_mreqn){ { htonl(0xe0000005) }, { htonl(INADDR_LOOPBACK) }, 1 };
+	T(setsockopt(u, IPPROTO_IP, IP_ADD_MEMBERSHIP, m, sizeof m));
+	stain(&m[0].imr_ifindex, sizeof(int));
+	T(setsockopt(u, IPPROTO_IP, IP_DROP_MEMBERSHIP, m, 11));
+}
+
+CASE(timers_without_a_signal, NORMAL, "timer_create timer_settime timer_delete")
+{
+	struct sigevent e;
+	struct itimerspec soon = { .it_value = { 0, 1 } };
+	int id;
+	stain(&e, sizeof e);
+	e.sigev_notify = SIGEV_NONE;
+	T(raw(SYS_timer_create, CLOCK_MONOTONIC, &e, &id));
+	T(raw(SYS_timer_settime, id, 0, &soon, NULL));
+	T(raw(SYS_timer_delete, id));
 }
 
 CASE(locks, NORMAL, "fcntl")

@@ -44,6 +44,11 @@ CASE(memory_as_file, REFUSED, "openat open dup")
 	EXPECT("EPERM|EACCES", open("/proc/self/syscall", O_RDONLY));
 	EXPECT("EPERM|EACCES", open("/proc/self/smaps_rollup", O_RDONLY));
 	EXPECT("EPERM|EACCES", open("/proc/self/map_files", O_RDONLY | O_DIRECTORY));
+	char pagemap[64];
+	EXPECT("EPERM|EACCES", open("/proc/self/pagemap", O_RDONLY));
+	EXPECT("EPERM|EACCES", open("/proc/thread-self/pagemap", O_RDONLY));
+	snprintf(pagemap, sizeof pagemap, "/proc/self/task/%d/../%d/pagemap", getpid(), getpid());
+	EXPECT("EPERM|EACCES", open(pagemap, O_RDONLY));
 	EXPECT("EPERM|EACCES", open("/proc/self/mem", O_RDWR));
 	EXPECT("EPERM|EACCES", open("/proc/thread-self/mem", O_WRONLY));
 	EXPECT("EPERM|EACCES", open("/proc/self/task/../mem", O_RDWR));
@@ -53,6 +58,16 @@ CASE(memory_as_file, REFUSED, "openat open dup")
 	if (symlink("/proc/self/mem", "innocent") != 0 || dup((int)self) < 0)
 		_exit(99);
 	EXPECT("EPERM|EACCES", open("innocent", O_RDWR));
+}
+
+/* Where the program cannot raise its limit any more, neither can the monitor, which makes files in place of these. */
+CASE(lists_without_files, REFUSED, "prlimit64 openat")
+{
+	struct rlimit none = { 0, 0 };
+	if (setrlimit(RLIMIT_FSIZE, &none) != 0 || (setuid(1000) != 0 && getuid() == 0))
+		_exit(99);
+	EXPECT("EFBIG", open("/proc/self/maps", O_RDONLY));
+	EXPECT("EFBIG", open("/proc/self/cmdline", O_RDONLY));
 }
 
 CASE(tuning_the_clock, REFUSED, "clock_adjtime")
@@ -124,6 +139,20 @@ CASE(own_execution, REFUSED, "rseq modify_ldt seccomp prctl arch_prctl landlock_
 		_exit(99);
 	EXPECT("EINVAL", raw(SYS_seccomp, 1 /* SET_MODE_FILTER */, 0, &program));
 	EXPECT("EINVAL|EPERM|ENOSYS", prctl(PR_SET_SECCOMP, 2, &program, 0, 0));
+}
+
+/* They would leave the number of the variant's own thread in the word. */
+CASE(inheriting_futexes, REFUSED, "futex")
+{
+	static uint32_t word, other;
+	struct timespec past = { 0, 0 };
+	EXPECT("ENOSYS", raw(SYS_futex, &word, 6 /* LOCK_PI */, 0, &past));
+	EXPECT("ENOSYS", raw(SYS_futex, &word, 128 | 7 /* PRIVATE UNLOCK_PI */));
+	EXPECT("ENOSYS", raw(SYS_futex, &word, 8 /* TRYLOCK_PI */));
+	EXPECT("ENOSYS", raw(SYS_futex, &word, 256 | 11 /* CLOCK_REALTIME WAIT_REQUEUE_PI */, 0, &past, &other));
+	EXPECT("ENOSYS", raw(SYS_futex, &word, 12 /* CMP_REQUEUE_PI */, 1, 1, &other, 0));
+	EXPECT("ENOSYS", raw(SYS_futex, &word, GARBAGE(13) /* LOCK_PI2 */, 0, &past));
+	say("%u %u", word, other);
 }
 
 CASE(protection_keys, REFUSED, "pkey_alloc pkey_mprotect pkey_free")

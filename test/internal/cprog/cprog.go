@@ -22,6 +22,9 @@ var (
 	MuslStatic  = Build{"musl-static", "musl-gcc", []string{"-static"}}
 )
 
+// Sanitized has an allocator and a shadow at addresses of its own choice.
+var Sanitized = Build{"sanitized", "gcc", []string{"-fPIE", "-pie", "-fsanitize=address"}}
+
 // All lists every build.
 var All = []Build{Glibc, GlibcStatic, Musl, MuslStatic}
 

@@ -268,15 +268,41 @@ static void no_meaning(void)
 		u32 first; /* 32-bit word that the memory begins with, or, of a group, that its addresses do */
 		u32 in;    /* the argument that is carried out */
 		u32 from, to, bytes;
+		u8 family; /* of the socket; 0: not known */
 	} table[] = {
-	    {"IPv6", __NR_connect, {3, (u64)user, 128}, 10, 1, 28, 128, 128},
-	    {"IPv6, to send to", __NR_sendto, {3, (u64)user, 0, 0, (u64)user}, 10, 4, 28, 128, 128},
-	    {"capset, version 1", __NR_capset, {(u64)user + 0x800, (u64)user}, 0, 1, 12, 24, 12},
-	    {"a group", __NR_setsockopt, {3, 0, 42, (u64)user, 136}, 2, 3, 4, 8, 136},
-	    {"a group's address", __NR_setsockopt, {3, 0, 45, (u64)user, 136}, 2, 3, 16, 136, 136},
-	    {"a group of IPv6", __NR_setsockopt, {3, 41, 42, (u64)user, 136}, 10, 3, 36, 136, 136},
-	    {"a source", __NR_setsockopt, {3, 0, 46, (u64)user, 264}, 2, 3, 144, 264, 264},
-	    {"a filter's source", __NR_setsockopt, {3, 41, 48, (u64)user, 272}, 10, 3, 172, 272, 272},
+	    {"IPv6", __NR_connect, {3, (u64)user, 128}, 10, 1, 28, 128, 128, 0},
+	    {"IPv6, to send to", __NR_sendto, {3, (u64)user, 0, 0, (u64)user}, 10, 4, 28, 128, 128, 0},
+	    {"capset, version 1", __NR_capset, {(u64)user + 0x800, (u64)user}, 0, 1, 12, 24, 12, 0},
+	    {"a group", __NR_setsockopt, {3, 0, 42, (u64)user, 136}, 2, 3, 4, 8, 136, 0},
+	    {"a group's address", __NR_setsockopt, {3, 0, 45, (u64)user, 136}, 2, 3, 16, 136, 136, 0},
+	    {"a group of IPv6", __NR_setsockopt, {3, 41, 42, (u64)user, 136}, 10, 3, 36, 136, 136, 0},
+	    {"a source", __NR_setsockopt, {3, 0, 46, (u64)user, 264}, 2, 3, 144, 264, 264, 0},
+	    {"a filter's source", __NR_setsockopt, {3, 41, 48, (u64)user, 272}, 10, 3, 172, 272, 272, 0},
+	    {"no family", __NR_connect, {3, (u64)user, 16}, 'd' << 16, 1, 2, 16, 16, 2},
+	    {"netlink's padding", __NR_connect, {3, (u64)user, 12}, 16, 1, 2, 4, 12, 16},
+	    {"behind netlink", __NR_connect, {3, (u64)user, 16}, 16, 1, 12, 16, 16, 16},
+	    {"behind an int", __NR_setsockopt, {3, 1, 2, (u64)user, 16}, 0, 3, 4, 16, 4, 0},
+	    {"behind an int of TCP", __NR_setsockopt, {3, 6, 1, (u64)user, 16}, 0, 3, 4, 16, 4, 10},
+	    {"behind linger", __NR_setsockopt, {3, 1, 13, (u64)user, 16}, 0, 3, 8, 16, 8, 0},
+	    {"behind a membership", __NR_setsockopt, {3, 0, 35, (u64)user, 16}, 0, 3, 12, 16, 12, 2},
+	    {"behind the short form", __NR_setsockopt, {3, 0, 35, (u64)user, 11}, 0, 3, 8, 11, 8, 2},
+	    {"behind a device's name", __NR_setsockopt, {3, 1, 25, (u64)user, 40}, 0, 3, 9, 40, 15, 0},
+	    {"behind a module's name", __NR_setsockopt, {3, 6, 13, (u64)user, 40}, 0, 3, 9, 40, 15, 2},
+	};
+	const struct {
+		const char *name;
+		long nr;
+		u64 a[5];
+		u32 first, at;
+		u8 family;
+	} meant[] = {
+	    {"no family to bind to", __NR_bind, {3, (u64)user, 16}, 'd' << 16, 2, 2},
+	    {"no family, of a socket that is not known", __NR_connect, {3, (u64)user, 16}, 'd' << 16, 2, 0},
+	    {"netlink, of a socket that is not known", __NR_connect, {3, (u64)user, 12}, 16, 2, 0},
+	    {"a packet socket's protocol", __NR_connect, {3, (u64)user, 20}, 16, 2, 17},
+	    {"a packet socket's address", __NR_connect, {3, (u64)user, 20}, 2, 12, 17},
+	    {"options of L2CAP", __NR_setsockopt, {3, 6, 1, (u64)user, 16}, 0, 4, 31},
+	    {"timestamping", __NR_setsockopt, {3, 1, 37, (u64)user, 8}, 0, 4, 2},
 	};
 
 	for (u32 i = 0; i < sizeof(table) / sizeof(table[0]); i++)
@@ -288,6 +314,7 @@ static void no_meaning(void)
 
 			fresh(MM_LEADER);
 			sockets();
+			P->ofds[P->fds[3].ofd].family = table[i].family;
 			memset(user, 'd', 0x1000);
 			*(u32 *)(user + 0x800) = MM_CAPS_V1;
 			if (table[i].first && table[i].nr != __NR_setsockopt)
@@ -305,6 +332,22 @@ static void no_meaning(void)
 				CHECK(!((u8 *)T->call.x[table[i].in])[b], "%s, byte %u leaves", table[i].name, b);
 			mm_unstage(T);
 		}
+	for (u32 i = 0; i < sizeof(meant) / sizeof(meant[0]); i++) {
+		const u64 *a = meant[i].a;
+		struct form before, after;
+
+		fresh(MM_LEADER);
+		sockets();
+		P->ofds[P->fds[3].ofd].family = meant[i].family;
+		memset(user, 'd', 0x100);
+		*(u32 *)user = meant[i].first;
+		before = describe(meant[i].nr, a[0], a[1], a[2], a[3], a[4], 0);
+		mm_unstage(T);
+		user[meant[i].at] ^= 1;
+		after = describe(meant[i].nr, a[0], a[1], a[2], a[3], a[4], 0);
+		mm_unstage(T);
+		CHECK(!before.refused && !same(&before, &after), "%s is not compared", meant[i].name);
+	}
 }
 
 /* The monitor's own memory and descriptors in every place where a call names one. */
@@ -381,6 +424,9 @@ static void own_among_others(void)
 	f = describe(__NR_select, 4096, (u64)user, 0, 0, 0, 0);
 	CHECK(!f.refused);
 	user[(P->own_first + 3) / 8] |= 1 << (P->own_first + 3) % 8;
+	f = describe(__NR_select, 4096, (u64)user, 0, 0, 0, 0);
+	CHECK(!f.refused && T->call.x[0] == 64, "the program has nothing there, so it is not looked at");
+	P->fd_top = P->own_first + MM_OWN_FDS + 1;
 	f = describe(__NR_select, 4096, (u64)user, 0, 0, 0, 0);
 	CHECK(f.refused && f.error == -EBADF);
 	f = describe(__NR_select, (int)P->own_first, (u64)user, 0, 0, 0, 0);
