@@ -16,6 +16,7 @@ import (
 	"github.com/creack/pty"
 
 	"github.com/monmod/monmod/test/internal/proc"
+	"github.com/monmod/monmod/test/internal/target"
 )
 
 // terminal is a program on a pseudo-terminal of its own.
@@ -228,6 +229,26 @@ func TestJobControl(t *testing.T) {
 		term.enter("exit 9\n")
 		term.ends(9)
 	})
+}
+
+// TestTerminalSettings: a program that cannot give the terminal's settings back, since its group was ended, has them given back;
+// one that ends by itself leaves them as it likes.
+func TestTerminalSettings(t *testing.T) {
+	for _, c := range []struct {
+		end    string
+		status int
+		left   string
+	}{{"os.fork()", statusDivergence, "as found"}, {"os._exit(3)", 3, "raw"}} {
+		inWays(t, []target.How{twoFull}, func(s stage) {
+			program := s.words("python3", "-c", "import os, tty; tty.setraw(0); "+c.end)
+			s.how = target.Native
+			term := s.onTerminal(s.spec("bash", "-c", `found=$(stty -g); `+program+`; echo "status $?"
+if [ "$(stty -g)" = "$found" ]; then echo left as found; else echo left raw; fi`))
+			term.expect(fmt.Sprintf(`status %d\r?\n`, c.status))
+			term.expect(`left ` + c.left + `\r?\n`)
+			term.ends(0)
+		})
+	}
 }
 
 // stopsItself stops by SIGSTOP, as top does for Ctrl-Z and a shell for its command suspend.
