@@ -72,6 +72,37 @@ func TestInstall(t *testing.T) {
 	}
 }
 
+// TestPrefixIsTakenAsItIs: what a path may hold does not break what is printed, and what engines cannot take is refused first.
+func TestPrefixIsTakenAsItIs(t *testing.T) {
+	build := t.TempDir()
+	for _, name := range []string{"monmod", "monmod-runtime", "libmonmod.so"} {
+		if err := os.WriteFile(filepath.Join(build, name), []byte(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for prefix, clean := range map[string]string{
+		"/opt/a|b": "/opt/a|b", "/opt/a&b": "/opt/a&b", "/opt/a b": "/opt/a b", "/opt/m/": "/opt/m", "/opt/m//": "/opt/m", "/": "",
+	} {
+		dest := t.TempDir()
+		out, err := install(t, build, dest+"/", prefix)
+		if err != nil || !strings.Contains(out, `"path": "`+clean+`/bin/monmod-runtime"`) || !strings.Contains(out, "Installed "+clean+"/bin/monmod, ") || strings.Contains(out, "//") {
+			t.Errorf("PREFIX=%s: %v\n%s", prefix, err, out)
+		}
+		if _, err := os.Stat(filepath.Join(dest, clean, "bin/monmod")); err != nil {
+			t.Errorf("PREFIX=%s: %v", prefix, err)
+		}
+	}
+	for _, prefix := range []string{`/opt/"m`, `/opt/m\`, "/opt/m\n"} {
+		dest := t.TempDir()
+		if out, err := install(t, build, dest, prefix); err == nil || !strings.Contains(out, "choose another") {
+			t.Errorf("PREFIX=%q: %v\n%s", prefix, err, out)
+		}
+		if left, err := os.ReadDir(dest); err != nil || len(left) > 0 {
+			t.Errorf("PREFIX=%q: it left %v (%v)", prefix, left, err)
+		}
+	}
+}
+
 // TestDockerSnippet makes sure that what people paste is JSON.
 func TestDockerSnippet(t *testing.T) {
 	text, err := os.ReadFile("engines/docker")

@@ -98,7 +98,7 @@ func newReport() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&last, "last", false, "the newest report")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "the report as JSON")
-	cmd.Flags().StringVar(&dir, "logs", "", "look for the newest here, where a group says `logs`")
+	cmd.Flags().StringVar(&dir, "logs", "", "look for the newest here, where a group says logs")
 	return cmd
 }
 
@@ -171,7 +171,7 @@ func newEvents() *cobra.Command {
 	}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with what happens from now on")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
-	cmd.Flags().StringVar(&dir, "logs", "", "look here, where a group says `logs`")
+	cmd.Flags().StringVar(&dir, "logs", "", "look here, where a group says logs")
 	return cmd
 }
 

@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
 	"github.com/monmod/monmod/internal/report"
 	"github.com/monmod/monmod/internal/supervisor"
 )
@@ -381,6 +384,22 @@ func TestUsageSaysWhatToDo(t *testing.T) {
 			t.Errorf("monmod %s: exit code %d, %q, %q, want %q", c.args, code, out, msg, c.want)
 		}
 	}
+}
+
+// TestHelpNamesValuesByTheirKind: a backquoted word in a flag's words would be shown as its value's name.
+func TestHelpNamesValuesByTheirKind(t *testing.T) {
+	var look func(cmd *cobra.Command)
+	look = func(cmd *cobra.Command) {
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if name, _ := pflag.UnquoteUsage(f); name == f.Name || strings.Contains(f.Usage, "`") {
+				t.Errorf("%s --help shows --%s %s", cmd.CommandPath(), f.Name, name)
+			}
+		})
+		for _, below := range cmd.Commands() {
+			look(below)
+		}
+	}
+	look(newRoot())
 }
 
 // TestMessagesLeaveTheTerminalAlone: names of programs, files and flags come from anywhere, and are printed so that they do nothing.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
 	"os/signal"
 
 	"github.com/sirupsen/logrus"
@@ -27,7 +28,7 @@ func newSupervise() *cobra.Command {
 			"and supervises it as variant N of the group.",
 		Args: arguments(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, stop := signal.NotifyContext(cmd.Context(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+			ctx, stop := untilSignal(cmd.Context(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 			defer stop()
 			if container != "" {
 				messages.verbose = true // into the container's log, where nobody can ask again
@@ -56,6 +57,24 @@ func newSupervise() *cobra.Command {
 	cmd.Flags().StringVar(&container, "container", "", "serve a container that monmod-runtime made (its hook calls this)")
 	messages.add(cmd)
 	return cmd
+}
+
+// untilSignal is a context that the first of some signals cancels, with a supervisor.Signalled as the cause.
+func untilSignal(parent context.Context, signals ...os.Signal) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, signals...)
+	go func() {
+		select {
+		case sig := <-caught:
+			cancel(supervisor.Signalled(sig.(unix.Signal)))
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(caught)
+		cancel(nil)
+	}
 }
 
 func superviseContainer(ctx context.Context, id string, log *logrus.Logger) error {

@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -168,6 +171,34 @@ func sampleReport(t *testing.T) []string {
 		t.Fatalf("README.md shows %q of the demo's report", lines)
 	}
 	return lines
+}
+
+// TestCountsAddUp reads the numbers of a variant as a person does: the parts of its calls make the whole, and so do the classes.
+func TestCountsAddUp(t *testing.T) {
+	var groups []group
+	if err := json.Unmarshal([]byte(`[{"variants": [{"counters": {"calls": 326, "local": 13, "compared": 309, "exempt": 3, "by_class": {"leader": 323, "local": 3}}}]}]`), &groups); err != nil {
+		t.Fatal(err)
+	}
+	said := listen(t)
+	show(groups)
+	text := said()
+	sums := regexp.MustCompile(`(?m)326 calls: ([^;]*);|arguments: (.*)$`).FindAllStringSubmatch(text, -1)
+	if len(sums) != 2 {
+		t.Errorf("%d sums:\n%s", len(sums), text)
+	}
+	for _, parts := range sums {
+		sum := 0
+		for _, number := range regexp.MustCompile(`\d+`).FindAllString(parts[1]+parts[2], -1) {
+			n, err := strconv.Atoi(number)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sum += n
+		}
+		if sum != 326 {
+			t.Errorf("%d, not 326: %s", sum, parts[0])
+		}
+	}
 }
 
 // TestSaysWhenNothingIsMonitored makes sure that the demo cannot succeed where nothing is monitored.

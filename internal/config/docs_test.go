@@ -83,6 +83,25 @@ func choiceTable(choices []choice) string {
 	return b.String()
 }
 
+// TestDocsSayWhereBreakpointsStand: of the original's keys they alone stand in a variant, and the table of all says so.
+func TestDocsSayWhereBreakpointsStand(t *testing.T) {
+	const variants = "variants = ( { id = 1; %s }, { id = 2; } );"
+	for _, test := range []struct {
+		file string
+		good bool
+	}{
+		{"leader_id = 1; " + fmt.Sprintf(variants, "breakpoints = ( );"), true},
+		{"leader_id = 1; breakpoints = ( ); " + fmt.Sprintf(variants, ""), false},
+	} {
+		if _, err := Parse("original", []byte(test.file)); (err == nil) != test.good {
+			t.Errorf("%s: %v", test.file, err)
+		}
+	}
+	if row := regexp.MustCompile("(?m)^\\| `breakpoints` .*$").FindString(string(read(t, docs))); !strings.Contains(row, "In an element of `variants`") {
+		t.Errorf("%s does not say where it stands: %s", docs, row)
+	}
+}
+
 // TestDocsExamples: every example in the documentation is accepted.
 func TestDocsExamples(t *testing.T) {
 	found := map[string]int{}

@@ -151,7 +151,7 @@ var variantKeys = []key[Variant]{
 	},
 	{
 		name: "breakpoints", values: "an empty list", defDoc: "none", a8: true, compound: true,
-		doc: "Accepted empty. Checkpoints are not in this version.",
+		doc: "In an element of `variants`. Accepted empty: checkpoints are not in this version.",
 		set: func(d *decoder, n *node, _ *Variant) {
 			if d.is(n, "an empty list, ( )", listNode) && len(n.items) > 0 {
 				d.later(n, "breakpoints", "a checkpoint", "remove the breakpoints")

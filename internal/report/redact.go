@@ -38,8 +38,8 @@ func (r *Report) Redact() {
 			s.Registers = &Registers{RIP: g.RIP, RSP: g.RSP, RBP: g.RBP}
 		}
 	}
-	if len(r.Args) > 1 {
-		r.Args = []string{r.Args[0], fmt.Sprintf("(%d more, redacted)", len(r.Args)-1)}
+	if n := len(r.Args); n > 0 {
+		r.Args = []string{fmt.Sprintf("(%d redacted)", n)}
 	}
 	r.Redacted = true
 }

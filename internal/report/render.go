@@ -213,10 +213,10 @@ func (p *printer) context(r *Report) {
 	}
 }
 
-// arguments leaves out the first: it is the program's name again.
+// arguments are those behind the program's name, as a shell would need them.
 func arguments(args []string) string {
 	var all []string
-	for _, a := range args[min(1, len(args)):] {
+	for _, a := range args {
 		if a == "" || strings.ContainsAny(a, " \"'") {
 			a = quote([]byte(a))
 		}

@@ -22,7 +22,7 @@ func sample(reason Reason) *Report {
 	return &Report{
 		Time: at, MonmodVersion: "0.1.0", Kernel: "6.1.0-18-amd64", Group: "web", Policy: "full", Backend: "sud", OnDivergence: "kill",
 		Response: GroupEnded, ExitCode: 70, Reason: reason, Program: "/usr/sbin/lighttpd",
-		Args: []string{"lighttpd", "-D", "-f", "/etc/my site.conf"}, Variant: 2, Seq: 1834,
+		Args: []string{"-D", "-f", "/etc/my site.conf"}, Variant: 2, Seq: 1834,
 		Leader: Side{Variant: 1}, Other: Side{Variant: 2},
 		Events: []Event{{Time: at.Add(-time.Minute), Kind: "started", Text: "2 variants run"}},
 		Variants: []Variant{
@@ -49,6 +49,26 @@ func roundTrip(t testing.TB, r *Report) {
 	var a, b bytes.Buffer
 	if Render(&a, r, 80, false) != nil || Render(&b, back, 80, false) != nil || a.String() != b.String() {
 		t.Fatalf("read back it is another:\n%s\n%s", a.String(), b.String())
+	}
+}
+
+// TestFirstArgument: the arguments of a report are those behind the program's name, and a redacted one keeps none of them.
+func TestFirstArgument(t *testing.T) {
+	r := sample(OtherData)
+	r.Args = []string{"--password=secret"}
+	show := func() string {
+		var b bytes.Buffer
+		if err := Render(&b, r, 80, false); err != nil {
+			t.Fatal(err)
+		}
+		return b.String()
+	}
+	if text := show(); !strings.Contains(text, "/usr/sbin/lighttpd --password=secret\n") {
+		t.Errorf("the only argument is not shown:\n%s", text)
+	}
+	r.Redact()
+	if text := show(); strings.Contains(text, "secret") || !strings.Contains(text, `"(1 redacted)"`) {
+		t.Errorf("the only argument is not taken out:\n%s", text)
 	}
 }
 
@@ -156,7 +176,7 @@ func TestGolden(t *testing.T) {
 		}},
 		{"hostile", func() *Report {
 			r := sample(OtherCode)
-			r.Subject, r.Program, r.Args = "/tmp/\x1b]0;owned\x07\u202egnp.so", "\x1b[2J", []string{"a", "\xff\nroot#"}
+			r.Subject, r.Program, r.Args = "/tmp/\x1b]0;owned\x07\u202egnp.so", "\x1b[2J", []string{"\xff\nroot#"}
 			r.Other.Backtrace = []Frame{{Address: 1, Module: "\x1b[1mx", Symbol: "\r\n"}}
 			return r
 		}},

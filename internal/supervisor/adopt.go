@@ -241,7 +241,7 @@ func Supervise(ctx context.Context, opts SuperviseOptions) (code int, err error)
 			case a := <-came:
 				if ctx.Err() != nil {
 					a.drop()
-					return failf(ExitDivergence, "no program came for variant %d: %w", v.id, context.Cause(ctx))
+					return failf(codeOfEnd(ctx), "no program came for variant %d: %w", v.id, context.Cause(ctx))
 				}
 				if errors.Is(a.err, os.ErrDeadlineExceeded) {
 					return failf(ExitPeerLost, "no program came for variant %d within start_timeout (%v): start it with LD_PRELOAD=libmonmod.so MONMOD_ID=%d MONMOD_CONFIG=%s", v.id, opts.Group.StartTimeout, v.id, opts.Config)
@@ -250,6 +250,22 @@ func Supervise(ctx context.Context, opts SuperviseOptions) (code int, err error)
 			}
 		}
 	})
+}
+
+// Signalled is the cause of a context that a signal to the supervisor has cancelled.
+type Signalled unix.Signal
+
+func (s Signalled) Error() string {
+	return fmt.Sprintf("the supervisor was ended by signal %d (%s)", int(s), unix.SignalName(unix.Signal(s)))
+}
+
+// codeOfEnd is the exit code of a supervisor that is ended before there is a program: a signal's, as a shell shows it.
+func codeOfEnd(ctx context.Context) int {
+	var by Signalled
+	if errors.As(context.Cause(ctx), &by) {
+		return 128 + int(by)
+	}
+	return ExitDivergence
 }
 
 // maxRuntimeDir is the longest XDG_RUNTIME_DIR, in bytes, from which the library makes a socket's address.

@@ -20,7 +20,7 @@ const defaultPath = "/usr/local/bin:/usr/bin:/bin"
 // and 126 where it cannot be executed.
 func resolve(program string, env []string) (path string, code int, err error) {
 	if program == "" {
-		return "", exitNoProgram, errors.New("no program was named: write it behind --")
+		return "", exitNoProgram, errors.New("the program's name is empty: write one behind --, or see which variable of the command line is not set")
 	}
 	if strings.Contains(program, "/") {
 		code, err := executable(program)

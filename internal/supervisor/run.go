@@ -64,6 +64,15 @@ func Run(ctx context.Context, opts RunOptions) (code int, err error) {
 	if opts.Foreground {
 		defer s.handleSignals()()
 		s.follow = hasTerminal()
+		before := settings()
+		defer func() {
+			if s.ending == nil {
+				return
+			}
+			if err := restore(before); err != nil {
+				s.log.Warn(err)
+			}
+		}()
 	}
 	sp := newSpawner()
 	defer sp.close()

@@ -251,7 +251,7 @@ func TestResolve(t *testing.T) {
 		{"true", "PATH=/nowhere:/bin", 0, "/bin/true"},
 		{"true", "HOME=/", 0, "/usr/bin/true"},
 		{"/bin/true", "", 0, "/bin/true"},
-		{"", "", 127, "no program was named"},
+		{"", "", 127, "the program's name is empty"},
 		{"no-such", "PATH=/bin", 127, "no such program in PATH (/bin)"},
 		{"/no/such", "", 127, "there is no such program"},
 		{plain, "", 126, "cannot be executed"},

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
 	"sync"
 	"time"
 
@@ -166,8 +164,6 @@ func (s *session) note(e event) {
 		}
 	case e.left:
 		v.exited = true
-	case e.status != nil && e.status.Stopped():
-		s.leaderStopped(v, e.status.StopSignal())
 	case e.status != nil && (e.status.Exited() || e.status.Signaled()):
 		v.exited, v.outcome = true, outcomeOf(*e.status)
 	}
@@ -176,23 +172,22 @@ func (s *session) note(e event) {
 	}
 }
 
-// leaderStopped does what a shell expects of its job: monmod stops when the terminal or the program has stopped the leader.
-// A SIGSTOP from elsewhere concerns the leader alone, as it would natively.
-func (s *session) leaderStopped(v *variant, sig unix.Signal) {
-	if !s.follow || !v.leads() || sig != unix.SIGTSTP && sig != unix.SIGTTIN && sig != unix.SIGTTOU {
+// leaderStopped does what a shell expects of its job: monmod stops when the leader has stopped, by the terminal, by itself or
+// by somebody else, where there is a terminal and with it a shell that waits for the job. Elsewhere a stop concerns the leader
+// alone, and so does the one that begins the end of a group.
+func (s *session) leaderStopped(v *variant) {
+	if !s.follow || s.ending != nil || !v.leads() {
 		return
 	}
-	// The stop reaches the thread that asks for it a little later, so what goes on behind it waits for the continuation.
-	continued := make(chan os.Signal, 1)
-	signal.Notify(continued, unix.SIGCONT)
-	defer signal.Stop(continued)
-	if err := unix.Kill(os.Getpid(), unix.SIGSTOP); err != nil {
+	if !v.stillStopped() {
+		return
+	}
+	stopped, err := stopAsJob()
+	if err != nil {
 		s.log.Warnf("stop with the program: %v", err)
-		return
 	}
-	<-continued
-	// Continued. `fg` and `bg` reach the whole job; who continued this process alone means the job too.
-	if st, err := readProcStat(v.pid); err == nil && st.state == 'T' {
+	// `fg` and `bg` reach the whole job; who continued this process alone means the job too.
+	if stopped && v.stillStopped() {
 		if err := v.signal(unix.SIGCONT); err != nil {
 			s.log.Warnf("continue the program: %v", err)
 		}

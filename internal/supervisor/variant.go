@@ -194,6 +194,13 @@ func (s *session) wait(v *variant) {
 			// Only a bug can take the child from its parent; the group must not outlive it unseen.
 			status = unix.WaitStatus(unix.SIGKILL)
 		}
+		if status.Stopped() {
+			handled := make(chan struct{}) // before the next change is taken: stillStopped looks whether there is one
+			if s.post(event{call: func() { s.leaderStopped(v); close(handled) }}) {
+				<-handled
+			}
+			continue
+		}
 		// Not posted: the session is over; the child is reaped all the same.
 		s.post(event{v: v, status: &status})
 		if status.Exited() || status.Signaled() {

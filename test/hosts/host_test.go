@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -181,7 +182,8 @@ func (w *world) spec(h *host, argv ...string) proc.Spec {
 	}
 	first, err := target.Lookup(inner[0])
 	w.must(err)
-	return proc.Spec{Argv: append([]string{first}, inner[1:]...), Dir: "/", Env: target.Env(h.dir), Deadline: deadline}
+	return proc.Spec{Argv: append([]string{first}, inner[1:]...), Dir: "/", Env: target.Env(h.dir), Deadline: deadline,
+		Attr: &syscall.SysProcAttr{Setsid: true}} // hosts do not share the terminal of who tests
 }
 
 // start runs a program on the host as its variant of the group.

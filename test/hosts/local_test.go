@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -127,6 +128,20 @@ func TestNobodyComes(t *testing.T) {
 	r := w.startSpec(w.spec(h, monmod, "supervise", "--id", strconv.Itoa(h.id), "--config", h.config)).Wait()
 	if r.Status != 69 || !strings.Contains(string(r.Stderr), "no program came for variant 1 within start_timeout (1s)") {
 		t.Error(r)
+	}
+}
+
+// TestInterruptedBeforeAnybodyCame: who ends a supervisor that still waits gets the signal's code, as from a shell.
+func TestInterruptedBeforeAnybodyCame(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		w := newLocal(t)
+		h := w.hosts[0]
+		p := w.startSpec(w.spec(h, monmod, "supervise", "--id", strconv.Itoa(h.id), "--config", h.config))
+		w.sockets(1)
+		w.must(p.Signal(sig))
+		if r := p.Wait(); r.Status != 128+int(sig) || !strings.Contains(string(r.Stderr), "no program came for variant 1: the supervisor was ended by signal") {
+			t.Error(r)
+		}
 	}
 }
 

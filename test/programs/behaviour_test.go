@@ -226,7 +226,9 @@ func TestFaultInOneVariant(t *testing.T) {
 func TestStoppedLeader(t *testing.T) {
 	const steps = 60
 	nativelyAndMonitored(t, func(s stage) {
-		p := s.start(s.spec(s.behave, "count", strconv.Itoa(steps)))
+		spec := s.spec(s.behave, "count", strconv.Itoa(steps))
+		spec.Attr = &syscall.SysProcAttr{Setsid: true} // a terminal would make it a job, which stops as a whole
+		p := s.start(spec)
 		pid := s.firstLinePid(p)
 		if err := p.WaitOutput(10*time.Second, func(b []byte) bool { return bytes.Contains(b, []byte("\n10\n")) }); err != nil {
 			s.t.Fatal(err)

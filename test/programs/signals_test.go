@@ -72,7 +72,9 @@ func TestFloodOfSignals(t *testing.T) {
 	const many, first = 1000, 34
 	inWays(t, []target.How{target.Native, twoFull, twoRW}, func(s stage) {
 		for _, stop := range []bool{true, false} {
-			p := s.start(s.spec(s.behave, "flood", strconv.Itoa(many)))
+			spec := s.spec(s.behave, "flood", strconv.Itoa(many))
+			spec.Attr = &syscall.SysProcAttr{Setsid: true} // a terminal would make it a job, which stops as a whole
+			p := s.start(spec)
 			pid := s.firstLinePid(p)
 			if stop {
 				if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
