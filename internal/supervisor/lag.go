@@ -14,6 +14,9 @@ type lateness struct {
 	used time.Duration // CPU time since
 	wall time.Duration // since, without stops
 	seen time.Time
+	// files say whether its control group is frozen; they are looked for once it has stood still for a look.
+	files  []string
+	sought bool
 }
 
 const (
@@ -132,8 +135,11 @@ func (l *lateness) see(now time.Time, pid int, isLate bool, mark [3]uint64, peri
 		*l = lateness{late: true, mark: mark, cpu: stat.cpu, seen: now}
 		return
 	}
+	if !l.sought {
+		l.files, l.sought = freezers(pid), true
+	}
 	l.used = stat.cpu - l.cpu
-	if !stat.stopped(pid) {
+	if !stat.stopped(pid, l.files) {
 		l.wall += min(now.Sub(l.seen), 2*period)
 	}
 	l.seen = now
