@@ -143,6 +143,56 @@ func TestLatenessCountsRunningTime(t *testing.T) {
 	}
 }
 
+// TestKickIsForASignalToTake: a follower that is late for another reason is left alone, since a kick interrupts what it does.
+func TestKickIsForASignalToTake(t *testing.T) {
+	const ring = 64 << 10
+	record := func(kind, flags uint8) []byte {
+		return abi.Append(nil, abi.Rec{Size: 160, Kind: kind, Flags: flags, Nr: 14})
+	}
+	for _, c := range []struct {
+		name   string
+		tail   uint64
+		record []byte
+		waits  uint32
+		kick   bool
+		again  time.Duration
+	}{
+		{"forced", 0, record(abi.RecSignal, abi.RfForced), 0, true, alertPeriod},
+		{"forced, with another behind", 3*ring - 32, record(abi.RecSignal, abi.RfForced|abi.RfMore), 0, true, alertPeriod},
+		{"at a call", 64, record(abi.RecSignal, 0), 0, false, computingPeriod},
+		{"a call", 64, record(abi.RecCall, abi.RfForced), 0, false, computingPeriod},
+		{"a call that is awaited", 64, record(abi.RecCall, 0), 1, false, samplePeriod},
+		{"a place that is none", 1<<64 - 3, record(abi.RecCall, 0), 0, false, computingPeriod},
+	} {
+		s := newSession(&config.Group{}, "", nil, nil)
+		var err error
+		if s.arena, err = newArena(1, ring, mirrors{stream: true, index: [abi.MaxFollowers]bool{true}}); err != nil {
+			t.Fatal(err)
+		}
+		copy(s.arena.stream.mem[abi.Page+c.tail%ring&^7:], c.record)
+		s.arena.streamPage().Head = c.tail + 160
+		s.arena.indexPage(0).Tail, s.arena.indexPage(0).Waits = c.tail, c.waits
+		cmd := exec.Command("sleep", "60") // a kick ends it
+		pidfd := -1
+		cmd.SysProcAttr = &syscall.SysProcAttr{PidFD: &pidfd}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if again := s.urge(&variant{pidfd: pidfd}, time.Now()); again != c.again {
+			t.Errorf("%s: looked at again after %v, want %v", c.name, again, c.again)
+		}
+		_ = cmd.Process.Kill() // behind the kick, whose number is lower
+		state, _ := cmd.Process.Wait()
+		if kicked := state.Sys().(syscall.WaitStatus).Signal() == kickSignal; kicked != c.kick {
+			t.Errorf("%s: %v", c.name, state)
+		}
+		closeAll(pidfd)
+		if err := s.arena.close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestProcStat(t *testing.T) {
 	line := "77 (a) b (c)) T 1 2 3 34816 5 6 7 8 9 10 150 50 0 0 20"
 	st, err := parseProcStat([]byte(line))
