@@ -1,7 +1,10 @@
 package supervisor
 
 import (
+	"bytes"
 	"encoding/binary"
+	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -331,12 +334,14 @@ func TestPumpTakesNothingImpossible(t *testing.T) {
 
 func TestWatchdogEndsWhatIsLeft(t *testing.T) {
 	for _, c := range []struct {
-		name string
-		ends bool
-		how  func(w *watchdog) error
+		name  string
+		ends  bool
+		tells bool
+		how   func(w *watchdog) error
 	}{
-		{"supervisor gone", true, func(w *watchdog) error { w.link.close(); <-w.gone; return w.end }},
-		{"supervisor done", false, (*watchdog).dismiss},
+		{"supervisor gone", true, true, func(w *watchdog) error { w.link.close(); <-w.gone; return w.end }},
+		{"supervisor gone when all is over", true, false, func(w *watchdog) error { err := w.over(); w.link.close(); <-w.gone; return errors.Join(err, w.end) }},
+		{"supervisor done", false, false, (*watchdog).dismiss},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var pidfd int
@@ -346,9 +351,15 @@ func TestWatchdogEndsWhatIsLeft(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer closeAll(pidfd)
+			log, stderr, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer log.Close()
+			dir := filepath.Join(t.TempDir(), "logs")
 			w, err := startWatchdog()
 			if err == nil {
-				err = w.watch(pidfd)
+				err = errors.Join(w.serves("web", dir), w.watch(pidfd), w.logs(int(stderr.Fd())), stderr.Close())
 			}
 			if err == nil {
 				err = c.how(w)
@@ -363,6 +374,14 @@ func TestWatchdogEndsWhatIsLeft(t *testing.T) {
 			}
 			if err != nil || (n == 1) != c.ends {
 				t.Errorf("ended: %v, want %v (%v)", n == 1, c.ends, err)
+			}
+			said, err := io.ReadAll(log) // to its end: nobody holds it any more
+			if err != nil || bytes.HasPrefix(said, []byte("monmod: the supervisor of group web (process ")) != c.tells || bytes.Count(said, []byte("\n")) > 1 {
+				t.Errorf("the container's log: %q (%v)", said, err)
+			}
+			event, _ := os.ReadFile(filepath.Join(dir, EventFile)) // none, where it has nothing to tell
+			if bytes.Contains(event, []byte(`"kind":"supervisor_lost"`)) != c.tells {
+				t.Errorf("the events: %q", event)
 			}
 			_ = cmd.Process.Kill()
 			_ = cmd.Wait()
