@@ -236,6 +236,42 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
+// TestReaderGone: nobody reads what the demo prints from its second step on.
+func TestReaderGone(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "demo")
+	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	build := unmonitored(t, comparedSome)
+	for _, engine := range engines {
+		t.Run(engine, func(t *testing.T) {
+			tidy(t)
+			r, w, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(context.Background(), demoLimit)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, program, "--engine", engine, "--build", build)
+			cmd.Stdout = w
+			var said strings.Builder
+			cmd.Stderr = &said
+			err = cmd.Start()
+			_ = w.Close()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n, err := r.Read(make([]byte, 10)); n == 0 {
+				t.Errorf("the demo prints nothing: %v", err)
+			}
+			_ = r.Close()
+			if _ = cmd.Wait(); cmd.ProcessState.ExitCode() != 1 || !strings.Contains(said.String(), "demo: interrupted: ") {
+				t.Errorf("%v: %q", cmd.ProcessState, said.String())
+			}
+		})
+	}
+}
+
 func TestNamesAllThatIsMissing(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	err := check("docker", t.TempDir())

@@ -28,7 +28,8 @@ func main() {
 		fmt.Fprintf(os.Stderr, "demo: unexpected argument %q: see demo --help\n", flag.Arg(0))
 		os.Exit(64)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// SIGPIPE too: whoever reads what it prints may have seen enough, and it would be ended without cleaning up.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
 	defer stop()
 	if err := run(ctx, *engineName, *build); err != nil {
 		if ctx.Err() != nil {

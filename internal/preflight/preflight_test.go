@@ -99,6 +99,7 @@ func fill(t *testing.T) string {
 	link(t, "/../../../../bin/plain", at("upwards"))
 	link(t, "loop", at("loop"))
 	link(t, "static", at("bin/httpd-of-busybox"))
+	link(t, "busybox", at("bin/ash"))
 	return dir
 }
 
@@ -132,6 +133,8 @@ func TestCommands(t *testing.T) {
 		{"sh -c plain", []string{"certainly not: a shell is its entry point and executes"}},
 		{"sh -c exit", []string{"probably not: a shell is its entry point"}},
 		{"sh -ec plain", []string{"certainly not: a shell is its entry point and executes"}},
+		{"ash -c plain", []string{"probably not: busybox's shell is its entry point", "note: it is static"}}, // which may be one of its own commands
+		{"ash", []string{"probably not: a shell is its entry point", "note: it is static"}},
 		{"busybox httpd -i", []string{"note: it is static"}},
 		{"/entry.sh plain", []string{"certainly not: a shell is its entry point and executes", "note: it is a script"}},
 		{"/echo.sh", []string{"probably not: a shell is its entry point", "note: it is a script"}},

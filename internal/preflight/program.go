@@ -147,7 +147,8 @@ func (l *looker) binary(name, script string, f io.ReaderAt, info fs.FileInfo) {
 	if info.Mode()&(fs.ModeSetuid|fs.ModeSetgid) != 0 || l.setuid[at] {
 		l.report.add(Probable, name, "it changes its user or group when it starts: as a variant it does not, because the library starts it. Run the container as that user")
 	}
-	if l.byName(path.Base(name), script) || l.byName(path.Base(at), script) {
+	busybox := path.Base(at) == "busybox"
+	if l.byName(path.Base(name), script, busybox) || l.byName(path.Base(at), script, busybox) {
 		// What its name says is surer than what it could call.
 		l.image(name, f, false)
 		return
@@ -159,8 +160,8 @@ func (l *looker) binary(name, script string, f io.ReaderAt, info fs.FileInfo) {
 var builtIn = strings.Fields(": [ break case cd command continue echo eval exit export false for getopts if kill local printf pwd read readonly " +
 	"return set shift test times trap true type ulimit umask unset until wait while { (")
 
-// byName judges shells, launchers and programs that are known.
-func (l *looker) byName(base, script string) bool {
+// byName judges shells, launchers and programs that are known. Busybox, under whatever name, runs most commands in its own process.
+func (l *looker) byName(base, script string, busybox bool) bool {
 	words := "as entry point take the program that it starts, with that program's arguments (docker run --entrypoint PROGRAM IMAGE ARGS)"
 	switch {
 	case slices.Contains(shells, base):
@@ -174,6 +175,8 @@ func (l *looker) byName(base, script string) bool {
 		switch {
 		case base == "busybox" && path.Base(l.args[0]) != "sh" && path.Base(l.args[0]) != "ash" && script == "":
 			return false // one of its other applets
+		case ok && execs.MatchString(text) && busybox:
+			l.report.add(Probable, l.args[0], "busybox's shell is its entry point: some of busybox's own commands it runs itself, every other is a new process or another program, which ends the group in this version: %s", words)
 		case ok && execs.MatchString(text):
 			l.report.add(Certain, l.args[0], "a shell is its entry point and executes another program, which ends the group in this version: %s", words)
 		default:

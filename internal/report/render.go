@@ -122,6 +122,7 @@ func (p *printer) backtraces(r *Report) {
 		if s.Variant == 0 {
 			continue
 		}
+		p.registers(r, s)
 		if len(s.Backtrace) == 0 {
 			if s.Missing != "" && s.Call != nil {
 				p.wrapped(plain, fmt.Sprintf("no backtrace of %s: %s", r.who(s.Variant), s.Missing))
@@ -136,6 +137,23 @@ func (p *printer) backtraces(r *Report) {
 		p.more(len(s.Backtrace)-framesShown, "frames")
 		p.gap()
 	}
+}
+
+// registers shows where a side stood, first where in the program and on its stack. A redacted report has nothing else.
+func (p *printer) registers(r *Report, s *Side) {
+	g := s.Registers
+	if g == nil || *g == (Registers{}) {
+		return
+	}
+	p.title("registers of " + r.who(s.Variant))
+	text := fmt.Sprintf("  rip=%s rsp=%s rbp=%s", g.RIP, g.RSP, g.RBP)
+	for _, reg := range g.named() {
+		if !r.Redacted && reg.name != "rip" && reg.name != "rsp" && reg.name != "rbp" {
+			text += fmt.Sprintf(" %s=%s", reg.name, *reg.value)
+		}
+	}
+	p.wrapped(plain, text)
+	p.gap()
 }
 
 // before shows the last calls once when both sides made the same, which is the rule.

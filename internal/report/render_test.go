@@ -119,6 +119,11 @@ func TestGolden(t *testing.T) {
 			r.Leader.Call = writes("hello\n")
 			r.Other.Call = decoded(t, rec(abi.RecFault, 0, 11, 1834, nil, value(6, 0x55550000)))
 			r.Other.Backtrace = []Frame{{Address: 0x41414141}}
+			values := [18]uint64{0, 1, 1<<64 - 14, 6: 0x7ffd12345700, 7: 0x7ffd12345600, 16: 0x41414141, 17: 0x10246}
+			other := registersOf(&values)
+			values[16] = 0x7f0000114000
+			leader := registersOf(&values)
+			r.Leader.Registers, r.Other.Registers = &leader, &other
 			return r
 		}},
 		{"other_result", func() *Report {
@@ -171,6 +176,7 @@ func TestGolden(t *testing.T) {
 			r := sample(OtherArgument)
 			r.Leader.Call = decoded(t, called(t, "write", 1834, value(0, 4), digest(1, 1, 100, "password=hunter2")))
 			r.Other.Call = decoded(t, called(t, "write", 1834, value(0, 4), digest(1, 2, 100, "password=hunter3")))
+			r.Leader.Registers = &Registers{RAX: 0xdeadbeef, RIP: 0x7f01, RSP: 0x7ffd, RBP: 1}
 			r.Redact()
 			return r
 		}},

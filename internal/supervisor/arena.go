@@ -191,3 +191,11 @@ func (a *arena) progress(slot int) progress {
 		waits: atomic.LoadUint32(&p.Waits) != 0,
 	}
 }
+
+// forcedAt says whether the record at a place of the stream is a signal that the leader took where it stood. Both the place and
+// the record may be an attacker's.
+func (a *arena) forcedAt(place uint64) bool {
+	ring := a.stream.mem[abi.Page:]
+	first := atomic.LoadUint64((*uint64)(unsafe.Pointer(&ring[place%uint64(len(ring))&^7]))) // the size, then kind and flags
+	return uint8(first>>32) == abi.RecSignal && uint8(first>>40)&abi.RfForced != 0
+}

@@ -166,20 +166,16 @@ func List() ([]Status, error) {
 // look finds out what has been stopped or frozen since, or goes on again: a supervisor that Ctrl-Z has stopped with its program
 // cannot tell. A group goes no further without its leader, or, on another host than that, without the variant that runs here.
 func (st *Status) look() {
-	isStopped := func(pid int) bool {
-		ps, err := readProcStat(pid)
-		return err == nil && ps.stopped(pid)
-	}
 	for i := range st.Variants {
 		if v := &st.Variants[i]; v.PID != 0 && (v.State == "running" || v.State == "stopped") {
 			v.State = "running"
-			if isStopped(v.PID) {
+			if stopped(v.PID) {
 				v.State = "stopped"
 			}
 		}
 	}
 	first := len(st.Variants) > 0 && st.Variants[0].State == "stopped" // the leader, where it is here
-	if st.State == "running" && (first || isStopped(st.Supervisor)) {
+	if st.State == "running" && (first || stopped(st.Supervisor)) {
 		st.State = "stopped"
 	}
 }
@@ -251,7 +247,7 @@ func (s *session) variantStatus(v *variant) VariantStatus {
 		st.State = "dropped"
 	case s.running:
 		st.State = "running"
-		if ps, err := readProcStat(v.pid); err == nil && ps.stopped(v.pid) {
+		if stopped(v.pid) {
 			st.State = "stopped"
 		}
 	}

@@ -54,6 +54,26 @@ func TestListSeesWhatIsStopped(t *testing.T) {
 	}
 }
 
+// TestListSeesWhatIsFrozen: so is one whose variants an engine has paused.
+func TestListSeesWhatIsFrozen(t *testing.T) {
+	leader, follower := sleeper(t), sleeper(t)
+	for what, freeze := range map[string]func(bool){"the leader": freezing(t, leader), "the follower": freezing(t, follower)} {
+		freeze(true)
+		st := Status{State: "running", Supervisor: os.Getpid(), Variants: []VariantStatus{{PID: leader, State: "running"}, {PID: follower, State: "running"}}}
+		st.look()
+		want := Status{State: "running", Variants: []VariantStatus{{State: "running"}, {State: "running"}}}
+		if what == "the leader" {
+			want.State, want.Variants[0].State = "stopped", "stopped"
+		} else {
+			want.Variants[1].State = "stopped"
+		}
+		if st.State != want.State || st.Variants[0].State != want.Variants[0].State || st.Variants[1].State != want.Variants[1].State {
+			t.Errorf("%s is frozen: %+v", what, st)
+		}
+		freeze(false)
+	}
+}
+
 // sleeper is a process that does nothing until the test ends.
 func sleeper(t *testing.T) int {
 	t.Helper()

@@ -98,6 +98,9 @@ func SuperviseContainer(ctx context.Context, opts ContainerOptions) (code int, e
 	}
 	defer func() { err = errors.Join(err, k.guard.dismiss()) }()
 	go k.watchGuard()
+	if err := k.guard.serves(opts.Group.Name, opts.Group.Logs); err != nil {
+		return ExitConfig, err
+	}
 	socket := filepath.Join(p.Dir(), control.SocketFile)
 	l, err := control.Listen(socket)
 	if err != nil {
@@ -106,6 +109,9 @@ func SuperviseContainer(ctx context.Context, opts ContainerOptions) (code int, e
 	served := make(chan error, 1)
 	go func() { served <- control.Serve(l, k) }()
 	code, err = k.s.run(ctx, k.bring)
+	if lost := k.guard.over(); lost != nil {
+		k.s.log.Warn(lost)
+	}
 	k.finish(code, err)
 	k.awaitDelete(ctx)
 	closed := l.Close()
@@ -184,6 +190,11 @@ func (k *keeper) bring(ctx context.Context) error {
 		case a := <-k.come:
 			if err := s.take(a); err != nil {
 				return err
+			}
+			if a.v.stderr >= 0 {
+				if err := k.guard.logs(a.v.stderr); err != nil {
+					return err
+				}
 			}
 			came++
 		case <-clock:

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -122,6 +123,14 @@ func (s *session) newReport(why cause, done report.Response) *report.Report {
 		// It gave up or was late: where, its last records say.
 		if c, err := report.DecodeCase(decoder{}, why.variant.trace); err == nil {
 			r.Lane, r.Seq = c.Lane, c.Seq
+		}
+		if why.unrecorded {
+			r.Seq++
+			side := &r.Leader
+			if follower != nil {
+				side = &r.Other
+			}
+			side.Call = &report.Call{Kind: report.KindCall, Name: why.subject, Number: math.MaxUint16, Seq: r.Seq, Lane: r.Lane}
 		}
 	}
 	for _, v := range s.variants {

@@ -26,6 +26,8 @@ type cause struct {
 	remote  int    // the variant of another host that is concerned, 0: none
 	who     int    // the variant that did something else, where it is not the one concerned; 0: it is
 	told    bool   // the other supervisors know
+
+	unrecorded bool // the call that subject names has no record: the variant's last one is of the call before
 }
 
 // culprit is the variant that did something else, 0: none is known.

@@ -14,12 +14,20 @@ type lateness struct {
 	used time.Duration // CPU time since
 	wall time.Duration // since, without stops
 	seen time.Time
+	// files say whether its control group is frozen; they are looked for once it has stood still for a look.
+	files  []string
+	sought bool
 }
 
 const (
 	samplesPerLag = 4
 	samplePeriod  = 500 * time.Millisecond // at most
 	sampleLeast   = 20 * time.Millisecond
+	// How soon a follower that computes is looked at again, which may have to be made to look at the stream; and how soon, for a
+	// while, after it had to be.
+	computingPeriod = 100 * time.Millisecond
+	alertPeriod     = 10 * time.Millisecond
+	alertTime       = time.Second
 	// silentEnd is how long the others may go on after a variant that ended without saying so: whatever ended it can have
 	// ended them too.
 	silentEnd = 500 * time.Millisecond
@@ -29,12 +37,14 @@ func (s *session) samplePeriod() time.Duration {
 	return max(min(s.group.Lag/samplesPerLag, samplePeriod), sampleLeast)
 }
 
-// sample looks at who waits for whom. It costs the variants nothing: heads and tails lie in memory that they share.
-func (s *session) sample(now time.Time) {
+// sample looks at who waits for whom, and says when to look again. It costs the variants nothing: heads and tails lie in memory
+// that they share.
+func (s *session) sample(now time.Time) (again time.Duration) {
+	again = s.samplePeriod()
 	s.publish(now)
 	s.watchRemote(now)
 	if s.ending != nil {
-		return
+		return again
 	}
 	for _, v := range s.variants {
 		if v.exited || v.dropped {
@@ -47,17 +57,34 @@ func (s *session) sample(now time.Time) {
 			isLate, limitWall = true, s.group.Lag
 		}
 		v.watch.see(now, v.pid, isLate, mark, s.samplePeriod())
-		if isLate && !v.leads() && v.watch.wall > 0 && !v.gone() {
-			// The leader may have taken a signal where it computes: the kick makes the follower look at the stream where it does.
-			if err := v.signal(kickSignal); err != nil {
-				s.log.Debug(err)
-			}
+		if !v.leads() && !v.gone() {
+			again = min(again, s.urge(v, now))
 		}
 		if v.watch.used >= limitCPU || v.watch.wall >= limitWall {
 			s.tooLate(v)
-			return
+			return again
 		}
 	}
+	return again
+}
+
+// urge kicks a follower that has a signal to take which the leader took where it computes: the kick makes it look at the stream
+// where it computes itself. Any other would only interrupt what it does. It says how soon the next look is worth its while.
+func (s *session) urge(v *variant, now time.Time) time.Duration {
+	p := s.arena.progress(v.slot)
+	if p.tail != s.arena.head() && s.arena.forcedAt(p.tail) {
+		v.urged = now
+		if err := v.signal(kickSignal); err != nil {
+			s.log.Debug(err)
+		}
+	}
+	switch {
+	case p.waits:
+		return samplePeriod
+	case now.Sub(v.urged) < alertTime:
+		return alertPeriod
+	}
+	return computingPeriod
 }
 
 // tooLate ends the group for a variant that others have waited for long enough.
@@ -132,8 +159,11 @@ func (l *lateness) see(now time.Time, pid int, isLate bool, mark [3]uint64, peri
 		*l = lateness{late: true, mark: mark, cpu: stat.cpu, seen: now}
 		return
 	}
+	if !l.sought {
+		l.files, l.sought = freezers(pid), true
+	}
 	l.used = stat.cpu - l.cpu
-	if !stat.stopped(pid) {
+	if !stat.stopped(pid, l.files) {
 		l.wall += min(now.Sub(l.seen), 2*period)
 	}
 	l.seen = now

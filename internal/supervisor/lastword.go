@@ -34,24 +34,27 @@ func (s *session) hasLog(v *variant) bool { return s.adopted && (s.peers != nil 
 
 // lastWord tells the container's log why the group ended.
 func (s *session) lastWord(text string) {
-	line := []byte("monmod: " + plain(text, lastWordMax) + "\n")
 	for _, v := range s.variants {
 		if v.stderr < 0 {
 			continue
 		}
-		written := make(chan struct{})
-		fd := v.stderr
-		v.stderr = -1
-		go func() {
-			_, _ = unix.Write(fd, line) // nobody is left to be told
-			_ = unix.Close(fd)
-			close(written)
-		}()
 		select {
-		case <-written:
+		case <-writeLastWord(v.stderr, text):
 		case <-time.After(lastWordTime):
 		}
+		v.stderr = -1
 	}
+}
+
+// writeLastWord begins to write the line to a log, which it closes. The channel is closed when that is done.
+func writeLastWord(fd int, text string) <-chan struct{} {
+	written := make(chan struct{})
+	go func() {
+		_, _ = unix.Write(fd, []byte("monmod: "+plain(text, lastWordMax)+"\n")) // nobody is left to be told
+		_ = unix.Close(fd)
+		close(written)
+	}()
+	return written
 }
 
 // plain is text of which nothing acts on a terminal: names of files in it are the program's.

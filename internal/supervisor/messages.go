@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -73,7 +75,10 @@ func (s *session) stopSaid(v *variant, body []byte) error {
 }
 
 // fatalNote is a decoded FATAL.
-type fatalNote struct{ abi.Fatal }
+type fatalNote struct {
+	abi.Fatal
+	rowless string // the name of a call that has no row, and so no record
+}
 
 // startCode is what a group leaves with whose program has not begun.
 func (f fatalNote) startCode() int {
@@ -87,10 +92,13 @@ func (f fatalNote) startCode() int {
 // call names the system call concerned, empty without one.
 func (f fatalNote) call() string {
 	if f.Nr > 0xffff {
-		return ""
+		return f.rowless
 	}
 	return syscalls.Name(uint16(f.Nr))
 }
+
+// rowlessCall is how the library says that a call has no row: unknown_call in preload/monitor.c.
+var rowlessCall = regexp.MustCompile(`^the program made call number ([0-9]{1,4}) of x86_64, `)
 
 func parseFatal(body []byte) (fatalNote, string, error) {
 	var f fatalNote
@@ -99,6 +107,14 @@ func parseFatal(body []byte) (fatalNote, string, error) {
 		return f, "", err
 	}
 	text := printable(rest)
+	if m := rowlessCall.FindStringSubmatch(text); m != nil && f.Nr > 0xffff {
+		nr, err := strconv.Atoi(m[1])
+		if err != nil {
+			return f, "", err
+		}
+		f.rowless = syscalls.NativeName(nr)
+		text = "the program made a call that this version cannot run"
+	}
 	if call := f.call(); call != "" {
 		text += " (call " + call + ")"
 	}
@@ -115,7 +131,7 @@ func (s *session) fatal(v *variant, body []byte) error {
 	}
 	why := cause{code: ExitDivergence, variant: v, reason: gaveUp, text: fmt.Sprintf("%s cannot go on: %s", v, text)}
 	if call := f.call(); call != "" {
-		why.reason, why.subject = refusedCall, call
+		why.reason, why.subject, why.unrecorded = refusedCall, call, f.rowless != ""
 	}
 	s.end(why)
 	return nil

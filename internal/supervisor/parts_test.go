@@ -1,7 +1,10 @@
 package supervisor
 
 import (
+	"bytes"
 	"encoding/binary"
+	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -143,6 +146,56 @@ func TestLatenessCountsRunningTime(t *testing.T) {
 	}
 }
 
+// TestKickIsForASignalToTake: a follower that is late for another reason is left alone, since a kick interrupts what it does.
+func TestKickIsForASignalToTake(t *testing.T) {
+	const ring = 64 << 10
+	record := func(kind, flags uint8) []byte {
+		return abi.Append(nil, abi.Rec{Size: 160, Kind: kind, Flags: flags, Nr: 14})
+	}
+	for _, c := range []struct {
+		name   string
+		tail   uint64
+		record []byte
+		waits  uint32
+		kick   bool
+		again  time.Duration
+	}{
+		{"forced", 0, record(abi.RecSignal, abi.RfForced), 0, true, alertPeriod},
+		{"forced, with another behind", 3*ring - 32, record(abi.RecSignal, abi.RfForced|abi.RfMore), 0, true, alertPeriod},
+		{"at a call", 64, record(abi.RecSignal, 0), 0, false, computingPeriod},
+		{"a call", 64, record(abi.RecCall, abi.RfForced), 0, false, computingPeriod},
+		{"a call that is awaited", 64, record(abi.RecCall, 0), 1, false, samplePeriod},
+		{"a place that is none", 1<<64 - 3, record(abi.RecCall, 0), 0, false, computingPeriod},
+	} {
+		s := newSession(&config.Group{}, "", nil, nil)
+		var err error
+		if s.arena, err = newArena(1, ring, mirrors{stream: true, index: [abi.MaxFollowers]bool{true}}); err != nil {
+			t.Fatal(err)
+		}
+		copy(s.arena.stream.mem[abi.Page+c.tail%ring&^7:], c.record)
+		s.arena.streamPage().Head = c.tail + 160
+		s.arena.indexPage(0).Tail, s.arena.indexPage(0).Waits = c.tail, c.waits
+		cmd := exec.Command("sleep", "60") // a kick ends it
+		pidfd := -1
+		cmd.SysProcAttr = &syscall.SysProcAttr{PidFD: &pidfd}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if again := s.urge(&variant{pidfd: pidfd}, time.Now()); again != c.again {
+			t.Errorf("%s: looked at again after %v, want %v", c.name, again, c.again)
+		}
+		_ = cmd.Process.Kill() // behind the kick, whose number is lower
+		state, _ := cmd.Process.Wait()
+		if kicked := state.Sys().(syscall.WaitStatus).Signal() == kickSignal; kicked != c.kick {
+			t.Errorf("%s: %v", c.name, state)
+		}
+		closeAll(pidfd)
+		if err := s.arena.close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestProcStat(t *testing.T) {
 	line := "77 (a) b (c)) T 1 2 3 34816 5 6 7 8 9 10 150 50 0 0 20"
 	st, err := parseProcStat([]byte(line))
@@ -281,12 +334,14 @@ func TestPumpTakesNothingImpossible(t *testing.T) {
 
 func TestWatchdogEndsWhatIsLeft(t *testing.T) {
 	for _, c := range []struct {
-		name string
-		ends bool
-		how  func(w *watchdog) error
+		name  string
+		ends  bool
+		tells bool
+		how   func(w *watchdog) error
 	}{
-		{"supervisor gone", true, func(w *watchdog) error { w.link.close(); <-w.gone; return w.end }},
-		{"supervisor done", false, (*watchdog).dismiss},
+		{"supervisor gone", true, true, func(w *watchdog) error { w.link.close(); <-w.gone; return w.end }},
+		{"supervisor gone when all is over", true, false, func(w *watchdog) error { err := w.over(); w.link.close(); <-w.gone; return errors.Join(err, w.end) }},
+		{"supervisor done", false, false, (*watchdog).dismiss},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var pidfd int
@@ -296,9 +351,15 @@ func TestWatchdogEndsWhatIsLeft(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer closeAll(pidfd)
+			log, stderr, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer log.Close()
+			dir := filepath.Join(t.TempDir(), "logs")
 			w, err := startWatchdog()
 			if err == nil {
-				err = w.watch(pidfd)
+				err = errors.Join(w.serves("web", dir), w.watch(pidfd), w.logs(int(stderr.Fd())), stderr.Close())
 			}
 			if err == nil {
 				err = c.how(w)
@@ -313,6 +374,14 @@ func TestWatchdogEndsWhatIsLeft(t *testing.T) {
 			}
 			if err != nil || (n == 1) != c.ends {
 				t.Errorf("ended: %v, want %v (%v)", n == 1, c.ends, err)
+			}
+			said, err := io.ReadAll(log) // to its end: nobody holds it any more
+			if err != nil || bytes.HasPrefix(said, []byte("monmod: the supervisor of group web (process ")) != c.tells || bytes.Count(said, []byte("\n")) > 1 {
+				t.Errorf("the container's log: %q (%v)", said, err)
+			}
+			event, _ := os.ReadFile(filepath.Join(dir, EventFile)) // none, where it has nothing to tell
+			if bytes.Contains(event, []byte(`"kind":"supervisor_lost"`)) != c.tells {
+				t.Errorf("the events: %q", event)
 			}
 			_ = cmd.Process.Kill()
 			_ = cmd.Wait()

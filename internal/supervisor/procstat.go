@@ -46,12 +46,18 @@ func parseProcStat(b []byte) (procStat, error) {
 	return procStat{cpu: time.Duration(user+system) * clockTick, state: fields[0][0], terminal: fields[4] != "0", foreground: fields[2] == fields[5]}, nil
 }
 
-// stopped reports whether a process is kept from running: by a stop signal, a tracer, or a frozen control group (which shows
-// only as the place in the kernel where it waits, and only to who may trace it).
-func (s procStat) stopped(pid int) bool {
-	if s.state == 'T' || s.state == 't' {
+// stopped reports whether a process is kept from running: by a stop signal, a tracer, or a frozen control group, of which files
+// tell (freezers) or, to who may trace it, the place in the kernel where it waits.
+func (s procStat) stopped(pid int, files []string) bool {
+	if s.state == 'T' || s.state == 't' || frozen(files) {
 		return true
 	}
 	place, err := os.ReadFile(fmt.Sprintf("/proc/%d/wchan", pid))
 	return err == nil && (bytes.Contains(place, []byte("refrigerator")) || bytes.Contains(place, []byte("freezer_trap")))
+}
+
+// stopped is of a process as it is now.
+func stopped(pid int) bool {
+	st, err := readProcStat(pid)
+	return err == nil && st.stopped(pid, freezers(pid))
 }

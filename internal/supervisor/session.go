@@ -105,7 +105,7 @@ func (s *session) loop(ctx context.Context) {
 		case e := <-s.events:
 			s.handle(e)
 		case <-tick.C:
-			s.sample(time.Now())
+			tick.Reset(s.sample(time.Now()))
 		case <-s.ending.due():
 			s.press(time.Now())
 		case <-cancelled:

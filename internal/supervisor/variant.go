@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -40,6 +41,7 @@ type variant struct {
 	silent  bool // nothing more will come over its control socket
 	dropped bool // no longer part of the group, which goes on
 	watch   lateness
+	urged   time.Time // when it last had to be made to take a signal
 }
 
 const leaderSlot = -1

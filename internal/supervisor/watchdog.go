@@ -1,19 +1,24 @@
 package supervisor
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/monmod/monmod/internal/report"
 )
 
 // The watchdog is a process that does nothing but end the containers whose supervisor is gone: inside a container the first
 // process cannot be ended by its tether's signal, and a hostile one might have got rid of the tether. It takes pidfds over a
-// socket, and kills what they name when the socket ends without a word of leave.
+// socket, and kills what they name when the socket ends without a word of leave. Then it also says so, in the group's events and
+// in the container's log, since nobody else can.
 
 // watchdog is a supervisor's end.
 type watchdog struct {
@@ -30,9 +35,22 @@ const (
 	watchdogFD = 3
 	// maxWatched bounds what one watchdog holds.
 	maxWatched = 64
-	wordWatch  = 1
+	maxWord    = 8 << 10
+	wordWatch  = 1 // with the pidfd of a process
 	wordLeave  = 2
+	wordServes = 3 // with a served
+	wordLog    = 4 // with the container's standard error
+	wordOver   = 5 // the group is over: there is nothing to tell any more, and an engine may wait for the end of the log
+	// A log that takes nothing holds nobody up for longer than this.
+	watchdogTime = 10 * time.Millisecond
 )
+
+// served is what a watchdog must know of its supervisor to tell of its end.
+type served struct {
+	Group      string `json:"group"`
+	Logs       string `json:"logs"`
+	Supervisor int    `json:"supervisor"`
+}
 
 // startWatchdog starts the watchdog of this supervisor.
 func startWatchdog() (*watchdog, error) {
@@ -64,15 +82,34 @@ func startWatchdog() (*watchdog, error) {
 	return w, nil
 }
 
-func (w *watchdog) say(word byte, fds ...int) error {
-	if _, _, err := w.link.conn.WriteMsgUnix([]byte{word}, unix.UnixRights(fds...), nil); err != nil {
+func (w *watchdog) say(word byte, body []byte, fds ...int) error {
+	var oob []byte
+	if len(fds) > 0 {
+		oob = unix.UnixRights(fds...)
+	}
+	if _, _, err := w.link.conn.WriteMsgUnix(append([]byte{word}, body...), oob, nil); err != nil {
 		return fmt.Errorf("tell the watchdog: %w: is its process gone", err)
 	}
 	return nil
 }
 
 // watch makes the watchdog end the process of a pidfd when this supervisor is gone.
-func (w *watchdog) watch(pidfd int) error { return w.say(wordWatch, pidfd) }
+func (w *watchdog) watch(pidfd int) error { return w.say(wordWatch, nil, pidfd) }
+
+// serves tells the watchdog where the end of this supervisor is to be told of.
+func (w *watchdog) serves(group, logs string) error {
+	body, err := json.Marshal(served{Group: group, Logs: logs, Supervisor: os.Getpid()})
+	if err != nil {
+		return err
+	}
+	return w.say(wordServes, body)
+}
+
+// logs gives the watchdog the container's log.
+func (w *watchdog) logs(stderr int) error { return w.say(wordLog, nil, stderr) }
+
+// over lets the watchdog close the log. It goes on watching: what outlives its group is to be ended too.
+func (w *watchdog) over() error { return w.say(wordOver, nil) }
 
 // dismiss lets the watchdog go without ending anyone.
 func (w *watchdog) dismiss() error {
@@ -101,22 +138,52 @@ func RunWatchdog() error {
 		return errors.New("watch a supervisor: descriptor 3 is no unix socket: this is started by monmod itself")
 	}
 	_ = f.Close()
-	var watched []int
+	var watched, logs []int
+	var of served
 	for {
-		word, oob := make([]byte, 1), make([]byte, unix.CmsgSpace(4))
+		word, oob := make([]byte, maxWord), make([]byte, unix.CmsgSpace(4))
 		n, oobn, _, _, err := u.ReadMsgUnix(word, oob)
 		if err != nil || n == 0 {
-			return killAll(watched)
-		}
-		if word[0] == wordLeave {
-			return nil
+			return of.ends(watched, logs)
 		}
 		fds, err := descriptors(oob[:oobn])
-		if err != nil || len(watched)+len(fds) > maxWatched {
+		if err == nil && word[0] == wordServes {
+			err = json.Unmarshal(word[1:n], &of)
+		}
+		if err != nil || len(watched)+len(logs)+len(fds) > maxWatched {
 			return errors.Join(fmt.Errorf("watch a supervisor: it gives %d processes: %w", len(watched)+len(fds), err), killAll(watched))
 		}
-		watched = append(watched, fds...)
+		switch word[0] {
+		case wordLeave:
+			return nil
+		case wordWatch:
+			watched = append(watched, fds...)
+		case wordLog:
+			logs = append(logs, fds...)
+		case wordOver:
+			closeAll(logs...)
+			logs, of = nil, served{}
+		}
 	}
+}
+
+// ends ends what a supervisor has left behind that is gone. What it tells reaches the log before, where it can: some engines
+// read no longer when a container's first process is gone.
+func (of served) ends(watched, logs []int) error {
+	text := fmt.Sprintf("the supervisor of group %s (process %d) is gone without a word, and its variants are ended: see who or what ended it, and start the container again", of.Group, of.Supervisor)
+	for _, fd := range logs {
+		select {
+		case <-writeLastWord(fd, text):
+		case <-time.After(watchdogTime):
+		}
+	}
+	err := killAll(watched)
+	if of.Group == "" || len(watched) == 0 {
+		return err
+	}
+	j := newJournal(of.Logs, of.Group, func(failed error) { err = errors.Join(err, failed) })
+	j.add(Entry{Event: report.Event{Time: time.Now(), Kind: "supervisor_lost", Text: text}, Group: of.Group, Supervisor: of.Supervisor})
+	return errors.Join(err, j.close())
 }
 
 func killAll(pidfds []int) error {

@@ -13,15 +13,24 @@ import (
 
 // Groups of two containers on one host, each with files of its own. Only the leader has a network.
 
-// pairFile makes the group file of two containers.
-func pairFile(t *testing.T, group string) string {
-	return operate(t, group+".yaml", "leader: 1\nvariants:\n  - id: 1\n  - id: 2\nfs: own\npeer_timeout: 1s\nstart_timeout: 20s\n")
+// quickPeers is what most pairs add to their group file.
+const quickPeers = "peer_timeout: 1s\n"
+
+// pairFile makes the group file of two containers, with more lines of it.
+func pairFile(t *testing.T, group, more string) string {
+	return operate(t, group+".yaml", "leader: 1\nvariants:\n  - id: 1\n  - id: 2\nfs: own\nstart_timeout: 20s\n"+more)
 }
 
 // pair starts both containers of a group, in the order that is given, and returns their IDs in the order of the group.
 func pair(t *testing.T, e engine, group string, s spec, order ...int) (leader, follower string) {
 	t.Helper()
-	file := pairFile(t, group)
+	return pairOf(t, e, group, quickPeers, s, order...)
+}
+
+// pairOf is pair with more lines of the group file.
+func pairOf(t *testing.T, e engine, group, more string, s spec, order ...int) (leader, follower string) {
+	t.Helper()
+	file := pairFile(t, group, more)
 	ids := map[int]string{}
 	for _, id := range order {
 		one := s
@@ -74,6 +83,36 @@ func TestPair(t *testing.T) {
 	})
 }
 
+// TestPairPausedForLong: the time in which the follower's container is paused is none in which the leader waits too long for it.
+func TestPairPausedForLong(t *testing.T) {
+	everyEngine(t, func(t *testing.T, e engine) {
+		group, n := "mm-pairpausedforlong-"+e.name(), newPort()
+		_, follower := pairOf(t, e, group, "lag: 1s\nlag_wall: 5s\n", spec{hostNet: true, env: []string{port(n)}}, 1, 2)
+		fetch(t, n)
+		e.pause(t, follower)
+		if why := tryFetch(n, 300*time.Millisecond); why == "" {
+			t.Errorf("the server answers while %s is paused", follower)
+		}
+		time.Sleep(8 * time.Second)
+		states := map[int]string{}
+		for _, g := range groups(t, group) {
+			for _, v := range g.Variants {
+				if v.PID != 0 {
+					states[v.ID] = v.State
+				}
+			}
+		}
+		if states[1] != "running" || states[2] != "stopped" {
+			t.Errorf("while %s is paused, the variants are said to be %v", follower, states)
+		}
+		e.resume(t, follower)
+		fetch(t, n)
+		e.stop(t, follower, 10*time.Second)
+		ends(t, e, group, 0, 0)
+		noReports(t, group)
+	})
+}
+
 // TestPairEnvironment: what the containers have of their own (host name, files that the engine makes, variables) is the
 // leader's in both.
 func TestPairEnvironment(t *testing.T) {
@@ -102,7 +141,7 @@ func TestPairEnvironment(t *testing.T) {
 func TestPairDiffers(t *testing.T) {
 	everyEngine(t, func(t *testing.T, e engine) {
 		group := "mm-pairdiffers-" + e.name()
-		file := pairFile(t, group)
+		file := pairFile(t, group, quickPeers)
 		for i, asks := range []map[string]string{{"id": "1", "config": file}, {"id": "2", "config": file}} {
 			s := spec{id: group + "-" + asks["id"], args: []string{"/usr/bin/cat", "/data/file"}, asks: asks, data: []string{"one\n", "two\n"}[i]}
 			started(t, e, s)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/monmod/monmod/test/internal/filetree"
 	"github.com/monmod/monmod/test/internal/proc"
+	"github.com/monmod/monmod/test/internal/target"
 )
 
 func TestExitStatus(t *testing.T) {
@@ -185,6 +186,21 @@ func TestUncheckedProgram(t *testing.T) {
 			if !atCall.Match(r.Stderr) {
 				s.t.Errorf("%s: it does not say at which call: %s", c.name, r)
 			}
+		}
+	})
+}
+
+// TestCallWithoutARow: such a call has a name for people all the same, and the report does not take the one before it for it.
+func TestCallWithoutARow(t *testing.T) {
+	inWays(t, []target.How{twoFull, twoRW}, func(s stage) {
+		r := s.run(s.spec(s.behave, "module"))
+		if r.Status != statusDivergence || !bytes.Contains(r.Stderr, []byte("(call init_module)")) {
+			s.t.Errorf("want status %d and a message that names init_module: %s", statusDivergence, r)
+		}
+		text := takeReports(s.base)
+		calls, _, _ := strings.Cut(text, "\nregisters of ") // what follows is what led there
+		if !strings.Contains(calls, " called init_module at call ") || !strings.Contains(calls, "  init_module()\n") || strings.Contains(calls, "before") {
+			s.t.Errorf("the report:\n%s", text)
 		}
 	})
 }

@@ -131,6 +131,18 @@ func TestFirstRealTimeSignals(t *testing.T) {
 	})
 }
 
+// TestSignalsWhereItComputes: such a signal waits for 100 ms of computing, and every follower takes it soon after the leader.
+func TestSignalsWhereItComputes(t *testing.T) {
+	const many, each = 20, 300 * time.Millisecond
+	inWays(t, []target.How{twoFull, twoRW}, func(s stage) {
+		began := time.Now()
+		s.want(s.run(s.spec(s.behave, "compute", strconv.Itoa(many))), 0, "rang\n")
+		if took := time.Since(began); took > many*each {
+			s.t.Errorf("%d signals took %v, want at most %v for each", many, took, each)
+		}
+	})
+}
+
 // queue is sigqueue(3).
 func queue(pid, number, value int) error {
 	info := struct {

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -42,6 +43,15 @@ static int run_fork(char *path)
 		_exit(0);
 	}
 	return pid < 0 || waitpid(pid, NULL, 0) != pid;
+}
+
+/* A call that monmod has no row for. */
+static int run_module(char *unused)
+{
+	(void)unused;
+	if (write(1, "before\n", 7) != 7)
+		return 1;
+	return syscall(SYS_init_module, NULL, 0, "") != -1;
 }
 
 static int run_vfork(char *path)
@@ -234,6 +244,27 @@ static int run_flood(char *many)
 	return 0;
 }
 
+static volatile int rang;
+
+static void on_ring(int sig)
+{
+	rang += sig == SIGALRM;
+}
+
+/* Computes until a timer of 10 ms has rung so often, and makes no call meanwhile but the ends of its handlers. */
+static int run_compute(char *many)
+{
+	struct itimerval every = { { 0, 10000 }, { 0, 10000 } }, never = { { 0, 0 }, { 0, 0 } };
+
+	signal(SIGALRM, on_ring);
+	setitimer(ITIMER_REAL, &every, NULL);
+	while (rang < atoi(many))
+		;
+	setitimer(ITIMER_REAL, &never, NULL);
+	puts("rang");
+	return 0;
+}
+
 /* Asks the name server at a port of loopback for the addresses of a name, both kinds at once. */
 static int run_resolve(char *port)
 {
@@ -266,6 +297,7 @@ static const struct {
 	{ "fault", run_fault },	  { "abort", run_abort }, { "peek", run_peek },		    { "count", run_count },
 	{ "kill", run_kill },	  { "exit", run_exit },	  { "descriptor", run_descriptor }, { "streams", run_streams },
 	{ "early", run_early },	  { "late", run_late },	  { "flood", run_flood },	    { "resolve", run_resolve },
+	{ "compute", run_compute },	  { "module", run_module },
 };
 
 int main(int argc, char **argv)
