@@ -251,8 +251,9 @@ struct mm_proc {
 	u32 id;
 	u32 slot;
 	u32 followers;
-	u32 flags; /* MM_START_* */
-	u32 spin;
+	u32 flags;    /* MM_START_* */
+	u32 spin;     /* tries at most before it sleeps */
+	u32 patience; /* tries now (lanes.c) */
 	u32 ring_size;
 	u32 own_first; /* the monitor's descriptors are own_first … own_first + MM_OWN_FDS - 1 */
 	u64 key[2];

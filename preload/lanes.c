@@ -27,6 +27,22 @@ static void ring(volatile u32 *bell)
 	mm_sys3(__NR_futex, bell, FUTEX_WAKE, 0x7fffffff);
 }
 
+/*
+ * Looking is worth it only where the one that is waited for runs, on another processor. Where other programs keep both busy,
+ * looking takes the time from it, so who had to sleep after all looks less long the next time, and who need not longer.
+ */
+#define LEAST(spin) ((spin) / 32)
+
+static void waited(struct mm_proc *p, u32 spun, u32 slept)
+{
+	p->counters->waits += spun != 0;
+	p->counters->sleeps += slept;
+	if (slept)
+		p->patience = p->patience / 2 < LEAST(p->spin) ? LEAST(p->spin) : p->patience / 2;
+	else if (spun)
+		p->patience = MM_MIN(p->patience * 2, p->spin);
+}
+
 void mm_check_end(struct mm_thread *t)
 {
 	if (load(&t->proc->control->state) == MM_STATE_ENDING)
@@ -63,7 +79,7 @@ void mm_flush(struct mm_thread *t)
 		volatile struct mm_index *x_ = p_->index[i]; \
 		u32 spun_ = 0, slept_ = 0;                   \
 		while (!(done)) {                            \
-			if (spun_++ < p_->spin) {            \
+			if (spun_++ < p_->patience) {        \
 				__builtin_ia32_pause();      \
 				continue;                    \
 			}                                    \
@@ -79,8 +95,7 @@ void mm_flush(struct mm_thread *t)
 			if (!mm_lives(p_, i))                \
 				break;                       \
 		}                                            \
-		p_->counters->waits += spun_ != 0;           \
-		p_->counters->sleeps += slept_;              \
+		waited(p_, spun_, slept_);                   \
 	} while (0)
 
 void mm_await_compared(struct mm_thread *t, u64 seq)
@@ -139,7 +154,7 @@ const struct mm_rec *mm_next(struct mm_thread *t, struct mm_rec *copy)
 	u64 head;
 
 	while ((head = load(&p->stream->head)) == t->head) {
-		if (spun++ < p->spin) {
+		if (spun++ < p->patience) {
 			__builtin_ia32_pause();
 			continue;
 		}
@@ -153,8 +168,7 @@ const struct mm_rec *mm_next(struct mm_thread *t, struct mm_rec *copy)
 		store(&p->mine->waits, 0);
 		mm_check_end(t);
 	}
-	p->counters->waits += spun != 0;
-	p->counters->sleeps += slept;
+	waited(p, spun, slept);
 
 	u64 have = head - t->head;
 	const u8 *at = p->ring + (t->head & (p->ring_size - 1));

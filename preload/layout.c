@@ -118,7 +118,7 @@ void mm_boot_layout(struct mm_boot *b)
 	p->slot = b->start.slot;
 	p->followers = followers;
 	p->flags = b->start.flags;
-	p->spin = b->start.spin;
+	p->spin = p->patience = b->start.spin;
 	p->ring_size = b->start.ring_size;
 	p->key[0] = b->start.key[0];
 	p->key[1] = b->start.key[1];

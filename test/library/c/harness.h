@@ -41,6 +41,7 @@ extern int exit_status;
 
 /* May take a call of the monitor over: returns 1 and sets *result. */
 extern int (*hook)(long nr, const u64 a[6], long *result);
+extern void (*wake)(void); /* in place of a sleep in the arena; NULL: nobody wakes, and it is the end of the run */
 
 /* One call of the program, by its x86_64 number. The result is in T->regs.ax. */
 enum outcome call(long nr, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f);

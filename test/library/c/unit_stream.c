@@ -3,6 +3,8 @@
 #include "harness.h"
 #include "unit.h"
 #include <asm/unistd_64.h>
+#include <signal.h>
+#include <sys/time.h>
 
 #define REC ((u32)sizeof(struct mm_rec))
 
@@ -466,6 +468,50 @@ static void frames(void)
 	}
 }
 
+static void publish(void)
+{
+	struct mm_rec rec = header(REC, MM_REC_CALL, 0);
+
+	put(&rec, REC);
+}
+
+static void on_alarm(int signo)
+{
+	(void)signo;
+	publish();
+}
+
+/* Who had to sleep looks less long the next time, down to a least; who need not, longer, up to the most. */
+static void patience(void)
+{
+	static const u32 after[] = {32, 16, 8, 4, 2, 2, 2};
+	struct mm_rec rec;
+
+	follow();
+	P->spin = P->patience = 64;
+	wake = publish;
+	for (u32 i = 0; i < sizeof(after) / sizeof(after[0]); i++) {
+		CHECK(RUN(mm_next(T, &rec)) == RETURNED && rec.size == REC);
+		CHECK(P->patience == after[i], "%u sleeps: %u", i + 1, P->patience);
+		mm_consume(T, REC);
+	}
+	wake = NULL;
+	P->spin = 1u << 30;
+	P->patience = 1u << 28; /* long enough for a signal to come */
+	signal(SIGALRM, on_alarm);
+	for (u32 i = 0; i < 3; i++) {
+		struct itimerval soon = {.it_value = {.tv_usec = 1000}};
+
+		setitimer(ITIMER_REAL, &soon, NULL);
+		CHECK(RUN(mm_next(T, &rec)) == RETURNED && rec.size == REC);
+		CHECK(P->patience == (i ? 1u << 30 : 1u << 29), "%u times without: %u", i + 1, P->patience);
+		mm_consume(T, REC);
+	}
+	signal(SIGALRM, SIG_DFL);
+	publish();
+	CHECK(RUN(mm_next(T, &rec)) == RETURNED && P->patience == 1u << 30, "what is there is not waited for");
+}
+
 const struct unit stream_units[] = {{"record-headers", headers},
 				    {"stream-heads", heads},
 				    {"comparing", comparing},
@@ -478,4 +524,5 @@ const struct unit stream_units[] = {{"record-headers", headers},
 				    {"batch-results", batches},
 				    {"signals-taken", signals},
 				    {"signal-frames", frames},
+				    {"patience", patience},
 				    {NULL, NULL}};
