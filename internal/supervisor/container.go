@@ -64,6 +64,7 @@ type keeper struct {
 	stopped  chan struct{} // closed when the engine is done with the container
 	stopping sync.Once
 	over     chan struct{} // closed when no process of the group is left
+	swept    chan struct{} // closed when this process does nothing to the followers any more
 
 	mu     sync.Mutex
 	paused bool
@@ -83,7 +84,7 @@ type seat struct {
 // SuperviseContainer serves a container's control socket, and its group from the first instruction to the last, until the
 // engine has deleted the container. Code and error are as Run's.
 func SuperviseContainer(ctx context.Context, opts ContainerOptions) (code int, err error) {
-	k := &keeper{opts: opts, come: make(chan arrival, abi.MaxVariants), clock: make(chan struct{}), stopped: make(chan struct{}), over: make(chan struct{})}
+	k := &keeper{opts: opts, come: make(chan arrival, abi.MaxVariants), clock: make(chan struct{}), stopped: make(chan struct{}), over: make(chan struct{}), swept: make(chan struct{})}
 	k.leaving, k.leave = context.WithCancel(context.Background())
 	defer k.leave()
 	p := opts.Plan
@@ -283,6 +284,7 @@ func (k *keeper) finish(code int, err error) {
 	}
 	k.mu.Unlock()
 	close(k.over)
+	defer close(k.swept)
 	if err := k.each(stop); err != nil {
 		k.s.log.Error(err)
 	}

@@ -169,6 +169,10 @@ func (k *keeper) Stopped() error {
 	case <-time.After(giveUpAfter):
 		err = errors.Join(err, errors.New("a process of the group does not end: look for it with ps"))
 	}
+	select { // who is told removes the container's folder, in which the low-level runtime keeps its log
+	case <-k.swept:
+	case <-time.After(giveUpAfter):
+	}
 	k.stopping.Do(func() { close(k.stopped) })
 	return err
 }

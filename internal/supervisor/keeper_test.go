@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -135,4 +136,43 @@ func TestInitThatFails(t *testing.T) {
 	if got := <-k.end; got.err == nil || got.code == 0 {
 		t.Errorf("the supervisor ended with %d, %v", got.code, got.err)
 	}
+}
+
+// slowly is a puppet that takes a while to be ended the first time, as one that the low-level runtime is still busy with.
+type slowly struct {
+	puppet
+	calls atomic.Int32
+}
+
+func (s *slowly) Stop(context.Context) error {
+	if s.calls.Add(1) == 1 {
+		time.Sleep(200 * time.Millisecond)
+	}
+	return nil
+}
+
+// TestStoppedWaitsForWhatEndsFollowers: whoever is told that a container is stopped removes its folder, in which the low-level
+// runtime that this process has called must not write any more.
+func TestStoppedWaitsForWhatEndsFollowers(t *testing.T) {
+	g, err := config.Local(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ends := make(chan struct{})
+	k := &keeper{s: newSession(g, "sleep", nil, nil), stopped: make(chan struct{}), over: make(chan struct{}), swept: make(chan struct{})}
+	close(k.s.done)
+	k.leaving, k.leave = context.WithCancel(context.Background())
+	k.opts.Followers = []ContainerFollower{&slowly{}}
+	go func() { defer close(ends); k.finish(0, nil) }()
+	<-k.over
+	time.Sleep(50 * time.Millisecond) // the slow call is under way
+	if err := k.Stopped(); err != nil {
+		t.Error(err)
+	}
+	select {
+	case <-k.swept:
+	default:
+		t.Error("told while a follower is still being ended")
+	}
+	<-ends
 }
