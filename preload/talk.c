@@ -85,6 +85,8 @@ void mm_end(struct mm_thread *t)
 		mm_sys1(__NR_exit_group, t->proc->control->exit_code);
 }
 
+#define WATCHDOG_MS 200 /* until then it has killed this process */
+
 /* The first process of a PID namespace is not killed by its tether (the kernel ignores it): it looks for itself. */
 void mm_check_tether(struct mm_thread *t)
 {
@@ -93,9 +95,12 @@ void mm_check_tether(struct mm_thread *t)
 		u16 events, revents;
 	} poll = {mm_own(t->proc, MM_FD_TETHER), 0, 0};
 
-	if (mm_sys3(__NR_poll, &poll, 1, 0) == 1)
-		for (;;)
-			mm_sys1(__NR_exit_group, MM_EXIT_DIVERGED);
+	if (mm_sys3(__NR_poll, &poll, 1, 0) != 1)
+		return;
+	mm_sys3(__NR_poll, 0, 0,
+		WATCHDOG_MS); /* it says why in the log, which some engines read only while this process is there */
+	for (;;)
+		mm_sys1(__NR_exit_group, MM_EXIT_DIVERGED);
 }
 
 /* The monitor cannot go on: the group ends. */

@@ -42,7 +42,7 @@ const (
 	wordLog    = 4 // with the container's standard error
 	wordOver   = 5 // the group is over: there is nothing to tell any more, and an engine may wait for the end of the log
 	// A log that takes nothing holds nobody up for longer than this.
-	watchdogTime = 100 * time.Millisecond
+	watchdogTime = 10 * time.Millisecond
 )
 
 // served is what a watchdog must know of its supervisor to tell of its end.
