@@ -85,7 +85,7 @@ void mm_end(struct mm_thread *t)
 		mm_sys1(__NR_exit_group, t->proc->control->exit_code);
 }
 
-#define WATCHDOG_MS 200 /* until then it has killed this process */
+#define WATCHDOG_MS 200
 
 /* The first process of a PID namespace is not killed by its tether (the kernel ignores it): it looks for itself. */
 void mm_check_tether(struct mm_thread *t)
@@ -97,8 +97,8 @@ void mm_check_tether(struct mm_thread *t)
 
 	if (mm_sys3(__NR_poll, &poll, 1, 0) != 1)
 		return;
-	mm_sys3(__NR_poll, 0, 0,
-		WATCHDOG_MS); /* it says why in the log, which some engines read only while this process is there */
+	/* the watchdog says why in the log, which some engines read only while this process is there, and then kills it */
+	mm_sys3(__NR_poll, 0, 0, WATCHDOG_MS);
 	for (;;)
 		mm_sys1(__NR_exit_group, MM_EXIT_DIVERGED);
 }
