@@ -84,8 +84,8 @@ func soakAll(t *testing.T, load string, atATime int, journal Journal) {
 	workers.Wait()
 }
 
-// soakOne runs one workload in every way of the matrix, as often as the journal does not have it already. One line is enough
-// for each further failure of the same kind.
+// soakOne runs one workload in every way of the matrix, in turns, as often as the journal does not have it already: a soak that
+// is interrupted has then seen every way about equally often. One line is enough for each further failure of the same kind.
 func soakOne(t *testing.T, name, load string, rounds int, journal Journal) {
 	done := &Results{}
 	if err := journal.Read(name, load, done); err != nil {
@@ -94,20 +94,24 @@ func soakOne(t *testing.T, name, load string, rounds int, journal Journal) {
 	runDeadline = 10 * time.Minute
 	b := ready(t, workload(t, name), startOrigin(t))
 	want := b.baseline(t)
-	for _, how := range Matrix {
-		cell := Cell{name, how, load}
-		shown := map[Verdict]bool{}
-		for i := done.Tally(cell).Runs(); i < rounds; i++ {
+	shown := map[string]bool{}
+	for i := range rounds {
+		for _, how := range Matrix {
+			cell := Cell{name, how, load}
+			if i < done.Tally(cell).Runs() {
+				continue
+			}
 			v, text := b.Compare(want, b.Run(how), how)
 			if err := journal.Add(cell, v); err != nil {
 				t.Fatal(err)
 			}
+			kind := fmt.Sprintf("%s: %s", how, v)
 			switch {
-			case v != Same && shown[v]:
-				t.Errorf("%s, run %d of %d: %s again", how, i+1, rounds, v)
+			case v != Same && shown[kind]:
+				t.Errorf("%s, run %d of %d: again", kind, i+1, rounds)
 			case v != Same:
-				t.Errorf("%s, run %d of %d: %s: %s", how, i+1, rounds, v, text)
-				shown[v] = true
+				t.Errorf("%s, run %d of %d: %s", kind, i+1, rounds, text)
+				shown[kind] = true
 			}
 		}
 	}
