@@ -193,6 +193,7 @@ func TestMarkdown(t *testing.T) {
 		"| a | 2 | full | none | 10 | 4 | 1 | 3 | 2 |\n",
 		"| b | 3 | socket_rw | busy | 1 | 1 | 0 | 0 | 0 |\n",
 		fmt.Sprintf("Runs: %d. Identical: %d. False divergences: %d. Other results than natively: %d. Not run to their end: %d.", 11, 5, 1, 3, 2),
+		"- Each row has 1 to 10 runs.\n",
 		"Machine: somewhere\n",
 		"monmod: something\n",
 	} {

@@ -3,6 +3,7 @@ package programs
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"github.com/monmod/monmod/test/internal/target"
 )
@@ -50,10 +51,15 @@ func (r *Results) Tally(c Cell) Tally { return r.tallies[c] }
 // Markdown renders the page docs/compatibility.md. machine says where the runs were made, source of what monmod was built.
 func (r *Results) Markdown(machine, source string) []byte {
 	total := Tally{}
+	var rows []int // runs of each: an interrupted soak has fewer in some, which the head of the page says
 	for _, t := range r.tallies {
+		rows = append(rows, t.Runs())
 		for v, n := range t {
 			total[v] += n
 		}
+	}
+	if rows == nil {
+		rows = []int{0}
 	}
 	var b bytes.Buffer
 	fmt.Fprintf(&b, `# Compatibility
@@ -65,10 +71,12 @@ Two workloads ran at any time, and four beside a load; "load" is what kept both 
 - Machine: %s
 - monmod: %s
 - Runs: %d. Identical: %d. False divergences: %d. Other results than natively: %d. Not run to their end: %d.
+- Each row has %d to %d runs.
 
 | workload | variants | policy | load | runs | identical | divergences | mismatches | failures |
 |---|---|---|---|---|---|---|---|---|
-`, machine, source, total.Runs(), total[Same], total[Diverged], total[Mismatch], total[Failed])
+`, machine, source, total.Runs(), total[Same], total[Diverged], total[Mismatch], total[Failed],
+		slices.Min(rows), slices.Max(rows))
 	for _, c := range r.cells {
 		t := r.tallies[c]
 		load := c.Load
