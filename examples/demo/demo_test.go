@@ -111,15 +111,21 @@ func TestDemo(t *testing.T) {
 			if err := run(ctx, engine, "../../build"); err != nil {
 				t.Fatal(err)
 			}
-			text := said()
+			text := withoutCall(said())
 			for _, line := range sampleReport(t) {
-				if !strings.Contains(text, line) {
+				if !strings.Contains(text, withoutCall(line)) {
 					t.Errorf("README.md shows %q in the demo's report, and the demo does not:\n%s", line, text)
 				}
 			}
 		})
 	}
 }
+
+// callNumber is the number of the call in a report. It depends on the processor: the C library's loader looks for its libraries in
+// folders of the processor's own first (ld.so(8), hwcaps).
+var callNumber = regexp.MustCompile(`\bat call [1-9][0-9]*\b`)
+
+func withoutCall(text string) string { return callNumber.ReplaceAllString(text, "at call N") }
 
 // listen keeps what the demo prints, until the function is called that gives it.
 func listen(t *testing.T) (said func() string) {
