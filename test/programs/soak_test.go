@@ -188,6 +188,13 @@ func TestMarkdown(t *testing.T) {
 		}
 	}
 	r.Add(Cell{"b", threeRW, "busy"}, Same)
+	one := &Results{}
+	one.Add(Cell{"a", twoFull, ""}, Same)
+	for want, r := range map[string]*Results{"0": {}, "1": one} {
+		if got, want := string(r.Markdown("somewhere", "something")), "- Each row has "+want+" runs.\n"; !strings.Contains(got, want) {
+			t.Errorf("the table lacks %q:\n%s", want, got)
+		}
+	}
 	got := string(r.Markdown("somewhere", "something"))
 	for _, want := range []string{
 		"| a | 2 | full | none | 10 | 4 | 1 | 3 | 2 |\n",

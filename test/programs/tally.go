@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/monmod/monmod/test/internal/target"
 )
@@ -58,9 +59,6 @@ func (r *Results) Markdown(machine, source string) []byte {
 			total[v] += n
 		}
 	}
-	if rows == nil {
-		rows = []int{0}
-	}
 	var b bytes.Buffer
 	fmt.Fprintf(&b, `# Compatibility
 
@@ -71,12 +69,12 @@ Two workloads ran at any time, and four beside a load; "load" is what kept both 
 - Machine: %s
 - monmod: %s
 - Runs: %d. Identical: %d. False divergences: %d. Other results than natively: %d. Not run to their end: %d.
-- Each row has %d to %d runs.
+- Each row has %s runs.
 
 | workload | variants | policy | load | runs | identical | divergences | mismatches | failures |
 |---|---|---|---|---|---|---|---|---|
 `, machine, source, total.Runs(), total[Same], total[Diverged], total[Mismatch], total[Failed],
-		slices.Min(rows), slices.Max(rows))
+		span(rows))
 	for _, c := range r.cells {
 		t := r.tallies[c]
 		load := c.Load
@@ -87,4 +85,16 @@ Two workloads ran at any time, and four beside a load; "load" is what kept both 
 			t.Runs(), t[Same], t[Diverged], t[Mismatch], t[Failed])
 	}
 	return b.Bytes()
+}
+
+// span says in words from where to where the numbers go.
+func span(numbers []int) string {
+	if len(numbers) == 0 {
+		return "0"
+	}
+	low, high := slices.Min(numbers), slices.Max(numbers)
+	if low == high {
+		return strconv.Itoa(low)
+	}
+	return fmt.Sprintf("%d to %d", low, high)
 }
