@@ -60,8 +60,11 @@ func TestHostileCallers(t *testing.T) {
 	}
 }
 
-// TestSlowCallersDoNotStarveThePeer: more silent and dripping callers than may wait, renewed all the time, from the real peer's own address.
+// TestSlowCallersDoNotStarveThePeer: more silent callers than may wait, from the real peer's own address, each of which comes back a little after it
+// was sent away. Two thirds of them are away at any time, so that one comes every pause/(2*maxPendingPerHost), and who is let in has half a pause
+// for its handshake. That must be ample, beside other tests too: quicker callers from its own address do keep the peer out (porch).
 func TestSlowCallersDoNotStarveThePeer(t *testing.T) {
+	const pause = 200 * time.Millisecond
 	for _, transport := range []string{"tcp4", "plain", "unix"} {
 		t.Run(transport, func(t *testing.T) {
 			g := newGroup(t, transport, 1, 2)
@@ -74,14 +77,14 @@ func TestSlowCallersDoNotStarveThePeer(t *testing.T) {
 						conn, err := net.Dial(g.network, g.listen[1])
 						if err == nil {
 							conn.Write([]byte{22, 3}) // the beginning of a TLS handshake that never goes on
-							conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+							conn.SetReadDeadline(time.Now().Add(a.opts.HandshakeTimeout))
 							conn.Read(make([]byte, 1))
 							conn.Close()
 						}
 						select {
 						case <-stop:
 							return
-						case <-time.After(20 * time.Millisecond):
+						case <-time.After(pause):
 						}
 					}
 				})
