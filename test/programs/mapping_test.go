@@ -119,7 +119,9 @@ func TestMonitorIsSealed(t *testing.T) {
 		t.Skip("this kernel has no mseal (Linux 6.10)")
 	}
 	inWays(t, []target.How{twoFull}, func(s stage) {
-		_, pid, _ := s.peek()
+		p, pid, feed := s.peek()
+		defer p.Wait() // what is killed leaves the state of its group to the next one that starts
+		defer feed.Close()
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps", pid))
 		if err != nil {
 			s.t.Fatal(err)
