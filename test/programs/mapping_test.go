@@ -120,7 +120,7 @@ func TestMonitorIsSealed(t *testing.T) {
 	}
 	inWays(t, []target.How{twoFull}, func(s stage) {
 		p, pid, feed := s.peek()
-		defer p.Wait() // what is killed leaves the state of its group to the next one that starts
+		defer p.Wait() // what is killed leaves the state of its group in the runtime folder
 		defer feed.Close()
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps", pid))
 		if err != nil {
