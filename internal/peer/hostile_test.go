@@ -2,8 +2,10 @@ package peer
 
 import (
 	"crypto/rand"
+	"crypto/tls"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -60,45 +62,88 @@ func TestHostileCallers(t *testing.T) {
 	}
 }
 
-// TestSlowCallersDoNotStarveThePeer: more silent callers than may wait, from the real peer's own address, each of which comes back a little after it
-// was sent away. Two thirds of them are away at any time, so that one comes every pause/(2*maxPendingPerHost), and who is let in has half a pause
-// for its handshake. That must be ample, beside other tests too: quicker callers from its own address do keep the peer out (porch).
+// TestSlowCallersDoNotStarveThePeer: more silent and dripping callers than may wait, renewed all the time, from the real peer's own address. Those in a
+// hurry leave a caller 10 ms before it is sent away, which is enough for a ClientHello; those that hold on keep everybody out of a listener that
+// refuses callers when it is full.
 func TestSlowCallersDoNotStarveThePeer(t *testing.T) {
-	const pause = 200 * time.Millisecond
-	for _, transport := range []string{"tcp4", "plain", "unix"} {
-		t.Run(transport, func(t *testing.T) {
-			g := newGroup(t, transport, 1, 2)
-			a, b := g.member(t, 1), g.member(t, 2)
-			stop := make(chan struct{})
-			var wg sync.WaitGroup
-			for range 3 * maxPendingPerHost {
-				wg.Go(func() {
-					for {
-						conn, err := net.Dial(g.network, g.listen[1])
-						if err == nil {
-							conn.Write([]byte{22, 3}) // the beginning of a TLS handshake that never goes on
-							conn.SetReadDeadline(time.Now().Add(a.opts.HandshakeTimeout))
-							conn.Read(make([]byte, 1))
-							conn.Close()
+	for _, c := range []struct {
+		name        string
+		hold, pause time.Duration
+	}{
+		{"in a hurry", 100 * time.Millisecond, 20 * time.Millisecond},
+		{"holding on", 2 * time.Second, 200 * time.Millisecond},
+	} {
+		for _, transport := range []string{"tcp4", "plain", "unix"} {
+			t.Run(c.name+"/"+transport, func(t *testing.T) {
+				g := newGroup(t, transport, 1, 2)
+				a, b := g.member(t, 1), g.member(t, 2)
+				stop := make(chan struct{})
+				var wg sync.WaitGroup
+				for range 3 * maxPendingPerHost {
+					wg.Go(func() {
+						for {
+							conn, err := net.Dial(g.network, g.listen[1])
+							if err == nil {
+								conn.Write([]byte{22, 3}) // the beginning of a TLS handshake that never goes on
+								conn.SetReadDeadline(time.Now().Add(c.hold))
+								conn.Read(make([]byte, 1))
+								conn.Close()
+							}
+							select {
+							case <-stop:
+								return
+							case <-time.After(c.pause):
+							}
 						}
-						select {
-						case <-stop:
-							return
-						case <-time.After(pause):
-						}
-					}
-				})
-			}
-			out := start(t, 500*time.Millisecond, a, b)
-			close(stop)
-			wg.Wait()
-			if out[0].err != nil || out[1].err != nil {
-				t.Fatalf("%v, %v", out[0].err, out[1].err)
-			}
-			if n := strings.Count(a.log.String(), "\n"); n > logBurst+10 {
-				t.Errorf("the log has %d lines:\n%s", n, a.log.String())
-			}
-		})
+					})
+				}
+				out := start(t, 500*time.Millisecond, a, b)
+				close(stop)
+				wg.Wait()
+				if out[0].err != nil || out[1].err != nil {
+					t.Fatalf("%v, %v", out[0].err, out[1].err)
+				}
+				if n := strings.Count(a.log.String(), "\n"); n > logBurst+10 {
+					t.Errorf("the log has %d lines:\n%s", n, a.log.String())
+				}
+			})
+		}
+	}
+}
+
+// TestGreetedCallersAreOutOfReach: who has sent its ClientHello is not displaced by any number of callers that send none.
+func TestGreetedCallersAreOutOfReach(t *testing.T) {
+	keys := loadKeys(t, makeKeys(t, "web", 1, 2), "web", 1)
+	a := &assembly{plan: &plan{server: hardened(keys.Server())}}
+	here, there := net.Pipe()
+	a.porch.enter(hostOf(here.RemoteAddr()), here)
+	var wg sync.WaitGroup
+	wg.Go(func() { tls.Server(here, a.attentive()).Handshake() })
+	wg.Go(func() {
+		tls.Client(there, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13}).Handshake()
+	})
+	defer wg.Wait()
+	defer here.Close()
+	defer there.Close()
+	in := func(p *porch) bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return slices.ContainsFunc(p.waiting, func(w waiting) bool { return w.conn == here })
+	}
+	for end := time.Now().Add(5 * time.Second); !in(&a.hall); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("its ClientHello did not take it to the hall")
+		}
+	}
+	for range 100 {
+		a.porch.enter(hostOf(here.RemoteAddr()), &fakeConn{})
+	}
+	if in(&a.porch) || !in(&a.hall) {
+		t.Errorf("on the porch: %v, in the hall: %v", in(&a.porch), in(&a.hall))
+	}
+	a.leave(here)
+	if in(&a.hall) {
+		t.Error("it left, and is in the hall")
 	}
 }
 

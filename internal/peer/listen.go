@@ -28,13 +28,14 @@ func listen(ctx context.Context, at Endpoint) (net.Listener, error) {
 }
 
 const (
-	maxPending        = 64 // callers that have not proved anything yet
+	maxPending        = 64 // callers of a porch, which have not proved anything yet
 	maxPendingPerHost = 8
 )
 
 // porch bounds the callers that have not been authenticated. A new one is always let onto it; when it is full, the oldest caller of the host that has
 // most of them there is sent away. So slow or silent callers cannot keep the real peer out: from another host they only displace each other, from
-// its own they would have to be quicker than its handshake.
+// its own they would have to be quicker than its ClientHello, and those that send one too quicker than its handshake: a caller whose ClientHello
+// has come moves to a second porch, the hall, where silent ones do not come.
 type porch struct {
 	mu      sync.Mutex
 	waiting []waiting // oldest first
@@ -101,8 +102,23 @@ func hostOf(addr net.Addr) string {
 	return a.String()
 }
 
+// attentive is the server's side of TLS, which takes a caller to the hall once it has greeted; nil without keys.
+func (a *assembly) attentive() *tls.Config {
+	if a.plan.server == nil {
+		return nil
+	}
+	c := a.plan.server.Clone()
+	c.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		a.porch.leave(hello.Conn)
+		a.hall.enter(hostOf(hello.Conn.RemoteAddr()), hello.Conn)
+		return nil, nil
+	}
+	return c
+}
+
 // serve takes callers in until ctx ends.
 func (a *assembly) serve(ctx context.Context, ln net.Listener) {
+	keys := a.attentive()
 	defer context.AfterFunc(ctx, func() { ln.Close() })()
 	for pause := newBackoff(); ; {
 		conn, err := ln.Accept()
@@ -120,13 +136,18 @@ func (a *assembly) serve(ctx context.Context, ln net.Listener) {
 		a.goes.Add(1)
 		go func() {
 			defer a.goes.Done()
-			a.receive(ctx, conn)
+			a.receive(ctx, conn, keys)
 		}()
 	}
 }
 
+func (a *assembly) leave(conn net.Conn) {
+	a.porch.leave(conn)
+	a.hall.leave(conn)
+}
+
 // receive takes one caller through authentication and handshake.
-func (a *assembly) receive(ctx context.Context, conn net.Conn) {
+func (a *assembly) receive(ctx context.Context, conn net.Conn, keys *tls.Config) {
 	network := a.plan.opts.Listen.Network
 	remote := fmt.Sprintf("%s %s", network, conn.RemoteAddr())
 	if network == "unix" {
@@ -136,9 +157,9 @@ func (a *assembly) receive(ctx context.Context, conn net.Conn) {
 	a.porch.enter(hostOf(conn.RemoteAddr()), conn)
 	stop := l.bound(ctx, a.plan.opts.HandshakeTimeout)
 	// The bound's deadline covers TLS as well.
-	err := a.plan.authenticate(ctx, l, network, a.plan.server, tls.Server)
+	err := a.plan.authenticate(ctx, l, network, keys, tls.Server)
 	if l.trusted {
-		a.porch.leave(conn)
+		a.leave(conn)
 	}
 	var ok *agreed
 	if err == nil {
@@ -147,7 +168,7 @@ func (a *assembly) receive(ctx context.Context, conn net.Conn) {
 	if late := stop(); err == nil {
 		err = late
 	}
-	a.porch.leave(conn)
+	a.leave(conn)
 	if err == nil {
 		err = a.establish(l, ok)
 	}

@@ -55,7 +55,8 @@ func byeAll(sessions []*Session, code uint8, text string) error {
 type assembly struct {
 	plan  *plan
 	log   *quiet
-	porch porch
+	porch porch // callers that have said nothing whole yet
+	hall  porch // callers whose ClientHello has come
 	goes  sync.WaitGroup
 	ended chan End
 
